@@ -1,0 +1,1 @@
+"""Convoy: chat conversations from chatbot platforms into a data warehouse, complete."""

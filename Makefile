@@ -39,7 +39,7 @@ bench: $(READY) ## the benchmarks of the README
 	$(BIN)/python benchmarks/run.py
 
 lock: $(READY) ## pin versions and hashes anew (no addresses)
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras \
+	$(BIN)/python -m piptools compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --no-strip-extras \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements.lock pyproject.toml
 

@@ -1,0 +1,152 @@
+"""One upstream value into one column value, whatever shape it came in; pure.
+
+Each function takes a decoded JSON value (numbers as int or Decimal) and raises
+`ValueError` with the reason when the value can't be read without guessing.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+CREDIT = Decimal(1).scaleb(-10)
+"""The smallest step of a credit column, DECIMAL(28, 10)."""
+
+_EXACT = Context(prec=28, rounding=ROUND_HALF_EVEN)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MILLISECOND = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+_INT64 = 2**63
+_NEVER_STORED = "session_token"  # a secret of the end user
+_ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON is any shape
+    """Decode JSON with exact decimals; lone surrogates survive, `NaN` does not.
+
+    Raises:
+        ValueError: the body is no JSON.
+    """
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Slower, but it reads lone surrogates, so that one such row does not cost its page.
+        return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+
+
+def text(value: object) -> str | None:
+    """Return text; ids that arrive as numbers become their digits."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return str(value)
+    return json_text(value)
+
+
+def required(value: object) -> str:
+    """Return the text of an id that a row can't do without."""
+    found = text(value)
+    if not found:
+        message = "is missing"
+        raise ValueError(message)
+    return found
+
+
+def integer(value: object) -> int | None:
+    """Return a whole number that fits 64 bits, also out of `2.0` or `"2"`."""
+    if value is None:
+        return None
+    number = _number(value)
+    if number != number.to_integral_value() or not -_INT64 <= number < _INT64:
+        message = f"is no whole number: {value!r}"
+        raise ValueError(message)
+    return int(number)
+
+
+def credit(value: object) -> Decimal | None:
+    """Return an exact amount, rounded half to even at the tenth decimal."""
+    if value is None:
+        return None
+    try:
+        return _number(value).quantize(CREDIT, context=_EXACT)
+    except InvalidOperation:
+        message = f"does not fit DECIMAL(28, 10): {value!r}"
+        raise ValueError(message) from None
+
+
+def flag(value: object) -> bool | None:
+    """Return true, false or null; nothing else is guessed at."""
+    if value is None or isinstance(value, bool):
+        return value
+    message = f"is neither true nor false: {value!r}"
+    raise ValueError(message)
+
+
+def instant(value: object) -> datetime | None:
+    """Return a UTC instant out of epoch milliseconds or ISO 8601 (no offset means UTC)."""
+    if value is None:
+        return None
+    if isinstance(value, str) and not value.strip().lstrip("-").isdigit():
+        return _iso(value)
+    milliseconds = integer(value)
+    if milliseconds is None or not 0 <= milliseconds <= _LAST_MILLISECOND:
+        message = f"is no instant: {value!r}"
+        raise ValueError(message)
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def json_text(value: object) -> str | None:
+    """Return canonical JSON (sorted keys, exact numbers, no session token), or null."""
+    return None if value is None else _ENCODER.encode(without_secrets(value)).decode()
+
+
+def raw_json(value: object) -> str:
+    """Return JSON of anything that was received, escaped to ASCII, without session tokens."""
+    return json.dumps(without_secrets(value), default=str, sort_keys=True)
+
+
+def without_secrets(value: object) -> object:
+    """Drop every session token, however deep it lies."""
+    if isinstance(value, Mapping):
+        return {k: without_secrets(v) for k, v in value.items() if k != _NEVER_STORED}
+    if isinstance(value, list):
+        return [without_secrets(v) for v in value]
+    return value
+
+
+def unknown(row: Mapping[str, object], known: frozenset[str]) -> str | None:
+    """Return the fields that no column takes as JSON, or null when there are none."""
+    found = {k: v for k, v in row.items() if k not in known and k != _NEVER_STORED}
+    return json_text(found) if found else None
+
+
+def _iso(value: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(value.strip())
+    except ValueError:
+        message = f"is no instant: {value!r}"
+        raise ValueError(message) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        message = f"is no number: {value!r}"
+        raise ValueError(message)  # noqa: TRY004 - callers handle one kind: unreadable
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        message = f"is no number: {value!r}"
+        raise ValueError(message) from None
+    if not number.is_finite():
+        message = f"is no number: {value!r}"
+        raise ValueError(message)
+    return number
+
+
+def _no_constant(name: str) -> None:
+    message = f"JSON has no {name}"
+    raise ValueError(message)

@@ -17,6 +17,7 @@ CREDIT = Decimal(1).scaleb(-10)
 
 _EXACT = Context(prec=28, rounding=ROUND_HALF_EVEN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _LAST_MILLISECOND = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _INT64 = 2**63
 _NEVER_STORED = "session_token"  # a secret of the end user
@@ -57,8 +58,8 @@ def required(value: object) -> str:
 
 def integer(value: object) -> int | None:
     """Return a whole number that fits 64 bits, also out of `2.0` or `"2"`."""
-    if value is None:
-        return None
+    if value is None or (type(value) is int and -_INT64 <= value < _INT64):
+        return value
     number = _number(value)
     if number != number.to_integral_value() or not -_INT64 <= number < _INT64:
         message = f"is no whole number: {value!r}"
@@ -85,8 +86,11 @@ def flag(value: object) -> bool | None:
     raise ValueError(message)
 
 
-def instant(value: object) -> datetime | None:
-    """Return a UTC instant out of epoch milliseconds or ISO 8601 (no offset means UTC)."""
+def instant(value: object) -> int | None:
+    """Return microseconds since 1970 UTC out of epoch milliseconds or ISO 8601.
+
+    A time without an offset means UTC; fractions beyond the microsecond are cut.
+    """
     if value is None:
         return None
     if isinstance(value, str) and not value.strip().lstrip("-").isdigit():
@@ -95,7 +99,7 @@ def instant(value: object) -> datetime | None:
     if milliseconds is None or not 0 <= milliseconds <= _LAST_MILLISECOND:
         message = f"is no instant: {value!r}"
         raise ValueError(message)
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    return milliseconds * 1000
 
 
 def json_text(value: object) -> str | None:
@@ -123,13 +127,13 @@ def unknown(row: Mapping[str, object], known: frozenset[str]) -> str | None:
     return json_text(found) if found else None
 
 
-def _iso(value: str) -> datetime:
+def _iso(value: str) -> int:
     try:
         found = datetime.fromisoformat(value.strip())
     except ValueError:
         message = f"is no instant: {value!r}"
         raise ValueError(message) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
 def _number(value: object) -> Decimal:

@@ -1,0 +1,1 @@
+"""GPTBots: conversations of a bot, by windows of time."""

@@ -1,0 +1,32 @@
+"""GPTBots conversations as received into rows of READING; pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pipelines import values
+from pipelines.interpret import Field, Interpreted, Row, interpret
+
+SOURCE = "gptbots"
+
+_FIELDS: dict[str, Field] = {
+    "conversation_id": ("conversation_id", values.required),
+    "bot_id": ("bot_id", values.text),
+    "user_id": ("user_id", values.text),
+    "channel": ("conversation_type", values.text),
+    "last_activity_at": ("recent_chat_time", values.instant),
+    "recent_chat_time": ("recent_chat_time", values.instant),
+    "subject": ("subject", values.text),
+    "message_count": ("message_count", values.integer),
+    "cost_credit": ("cost_credit", values.credit),
+}
+_KNOWN = frozenset(key for key, _ in _FIELDS.values())
+
+
+def _extra(row: Row) -> str | None:
+    return values.unknown(row, _KNOWN)
+
+
+def interpret_rows(rows: Sequence[object], bot: str, observed_at: datetime) -> Interpreted:
+    """Read the `list` of a page; `observed_at` is when it was received."""
+    constants = {"source": SOURCE, "bot": bot, "observed_at": observed_at, "last_message": False}
+    return interpret(rows, {**_FIELDS, "extra": ("", _extra)}, constants)

@@ -1,0 +1,46 @@
+"""Windows of time over epoch milliseconds; pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(at: datetime) -> int:
+    """Return whole epoch milliseconds, rounded down."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def instant(at: int) -> datetime:
+    """Return the UTC instant of epoch milliseconds."""
+    return _EPOCH + timedelta(milliseconds=at)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The milliseconds from `start` up to, not with, `end`."""
+
+    start: int
+    end: int
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """What to ask for, so that the window is covered whether its ends count or not."""
+        return max(0, self.start - 1), self.end
+
+    @property
+    def splits(self) -> bool:
+        """Whether there is a smaller window."""
+        return self.end - self.start > 1
+
+    def split(self, parts: int) -> list["Window"]:
+        """Cut into at most `parts` windows, in order of time."""
+        length = self.end - self.start
+        parts = max(2, min(parts, length))
+        cuts = [self.start + length * i // parts for i in range(parts + 1)]
+        return [Window(a, b) for a, b in pairwise(cuts)]
+
+    def split_at(self, at: int) -> list["Window"]:
+        """Cut in two at an instant inside."""
+        return [Window(self.start, at), Window(at, self.end)]

@@ -1,0 +1,86 @@
+"""Received rows into a typed Arrow table, and aside those that can't be read; pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines import values
+from pipelines.tables import READING
+
+Row = Mapping[str, Any]
+Field = tuple[str, Callable[[Any], Any]]
+"""The key in the received row, and what reads its value."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that could not be read: which field and why, and the row as JSON."""
+
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Interpreted:
+    """`table` has the schema READING, in the order received; `rejected` is the rest."""
+
+    table: pa.Table
+    rejected: list[Rejected]
+
+
+def interpret(
+    rows: Sequence[object], fields: Mapping[str, Field], constants: Mapping[str, object]
+) -> Interpreted:
+    """Read rows column by column; where that fails, row by row to find the bad ones."""
+    try:
+        return Interpreted(_table(rows, fields, constants), [])
+    except ValueError:
+        return _sift(rows, fields, constants)
+
+
+def _sift(
+    rows: Sequence[object], fields: Mapping[str, Field], constants: Mapping[str, object]
+) -> Interpreted:
+    good, rejected = [], []
+    for row in rows:
+        try:
+            good.append(_table([row], fields, constants))
+        except ValueError as unreadable:
+            rejected.append(Rejected(str(unreadable), values.raw_json(row)))
+    return Interpreted(pa.concat_tables([READING.empty_table(), *good]), rejected)
+
+
+def _table(
+    rows: Sequence[object], fields: Mapping[str, Field], constants: Mapping[str, object]
+) -> pa.Table:
+    received = [_object(row) for row in rows]
+    arrays = []
+    for column in READING:
+        if column.name in fields:
+            arrays.append(_array(received, column, *fields[column.name]))
+        else:
+            constant = pa.scalar(constants.get(column.name), column.type)
+            arrays.append(pa.repeat(constant, len(received)))
+    return pa.table(arrays, schema=READING)
+
+
+def _array(rows: Sequence[Row], column: pa.Field, key: str, read: Callable[[Any], Any]) -> pa.Array:
+    try:
+        # An empty key hands over the whole row.
+        found = [read(row.get(key) if key else row) for row in rows]
+        if not column.nullable and None in found:
+            message = "is missing"
+            raise ValueError(message)  # noqa: TRY301 - gets its field's name below
+        return pa.array(found, column.type)
+    except (ValueError, TypeError, OverflowError) as unreadable:
+        message = f"{key or column.name} {unreadable}"
+        raise ValueError(message[:500]) from unreadable
+
+
+def _object(row: object) -> Row:
+    if isinstance(row, Mapping):
+        return row
+    message = "the row is no object"
+    raise ValueError(message)

@@ -1,0 +1,111 @@
+"""What there is to read: one task a bot, with its cursor, its client and its scan."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import requests
+
+from pipelines.budget import Budget
+from pipelines.cursor import BEGINNING, Cursor
+from pipelines.gptbots.api import GptbotsApi
+from pipelines.gptbots.scan import WINDOW_ROWS, Scan
+from pipelines.http import PATIENCE, Client, Key
+from pipelines.okchat.api import OkchatApi
+from pipelines.okchat.scan import Sweep
+from pipelines.reading import Reading
+from pipelines.settings import Bot, Chatbot, Gptbots, Okchat, Settings
+
+_OKCHAT_LOOKBACK = timedelta(hours=1)
+_WINDOWS_AHEAD = 16
+_ROWS_AHEAD = 200_000
+_SMALLEST_WINDOW = 1_000
+
+
+@dataclass(frozen=True, order=True)
+class BotName:
+    """A bot of the configuration, by the user's name for it."""
+
+    source: str
+    bot: str
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.bot}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One bot's reading: `read` starts it."""
+
+    cursor: Cursor
+    client: Client
+    read: Callable[[], AsyncIterator[Reading]]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What all requests share: connections, and the threads that wait for answers."""
+
+    http: requests.Session
+    pool: Executor
+    patience: float = PATIENCE
+
+    def client(self, of: Gptbots | Okchat, key: Key, bot: str) -> Client:
+        """Return the client of one key."""
+        budget = Budget(of.requests_per_minute)
+        return Client(of.base_url, key, bot, budget, self.http, self.pool, self.patience)
+
+
+def names(settings: Settings, sources: Collection[str] = ()) -> list[BotName]:
+    """Return all bots of the chosen sources, of all where none is chosen."""
+    bots = [BotName("gptbots", bot) for bot in settings.gptbots.bots]
+    bots += [BotName("okchat", bot) for bot in settings.okchat.chatbots]
+    return [name for name in bots if not sources or name.source in sources]
+
+
+def tasks(
+    settings: Settings, cursors: Mapping[BotName, datetime | None], wire: Wire
+) -> dict[BotName, Task]:
+    """Return what there is to do for the bots that `cursors` names."""
+    make = {"gptbots": _gptbots, "okchat": _okchat}
+    return {
+        name: make[name.source](settings, name.bot, last, wire, len(cursors))
+        for name, last in cursors.items()
+    }
+
+
+def _gptbots(settings: Settings, bot: str, last: datetime | None, wire: Wire, beside: int) -> Task:
+    """Plan one bot; the more are read beside it, the less of each lies in memory."""
+    of = settings.gptbots
+    client = wire.client(of, gptbots_key(of.bots[bot]), bot)
+    cursor = Cursor(of.start_date, of.lookback, last)
+    scan = Scan(
+        GptbotsApi(client, bot).page,
+        ahead=max(1, _WINDOWS_AHEAD // beside),
+        window_rows=max(_SMALLEST_WINDOW, min(WINDOW_ROWS, _ROWS_AHEAD // beside)),
+    )
+    return Task(cursor, client, lambda: scan.read(cursor.start, datetime.now(UTC)))
+
+
+def _okchat(settings: Settings, bot: str, last: datetime | None, wire: Wire, _beside: int) -> Task:
+    of = settings.okchat
+    client = wire.client(of, okchat_key(of.chatbots[bot]), bot)
+    sweep = Sweep(okchat_api(client, bot, of, of.chatbots[bot]).page)
+    return Task(Cursor(BEGINNING, _OKCHAT_LOOKBACK, last), client, sweep.read)
+
+
+def gptbots_key(bot: Bot) -> Key:
+    """Return how GPTBots wants to see a key."""
+    return Key("Authorization", f"Bearer {bot.api_key.get_secret_value()}")
+
+
+def okchat_key(chatbot: Chatbot) -> Key:
+    """Return how OKChat wants to see a key."""
+    return Key("x-api-key", chatbot.api_key.get_secret_value())
+
+
+def okchat_api(client: Client, bot: str, settings: Okchat, chatbot: Chatbot) -> OkchatApi:
+    """Return the API of one chatbot."""
+    names = (settings.page_param, settings.limit_param)
+    return OkchatApi(client, bot, chatbot.chatbot_id, settings.page_size, names)

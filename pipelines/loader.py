@@ -1,0 +1,99 @@
+"""Loads with dlt: its pipeline over our work folder, quiet, offline and tidy."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines import source, tables, warehouse
+from pipelines.cursor import Cursor
+from pipelines.errors import ConvoyError
+from pipelines.source import Batch
+
+if TYPE_CHECKING:
+    import dlt
+
+_DEFAULTS = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",  # a closed network must not slow or fail a sync
+    "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
+    "LOAD__WORKERS": "4",
+}
+
+
+class Loader:
+    """Loads batches into one warehouse.
+
+    The warehouse is the only truth: local packages and state of an earlier run are thrown
+    away, cursors come out of the warehouse. What an interrupted run had not loaded is read
+    again, which costs requests but can't go wrong: a stuck package, a state that is ahead of
+    its rows, a warehouse restored from a backup all end the same way.
+    """
+
+    def __init__(self, path: Path, work: Path) -> None:
+        self._path = path
+        self._folder = work / "dlt"
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._pipeline = _pipeline(path, self._folder)
+        self._prepared = False
+        if path.exists():
+            self._restore()
+
+    def cursors(self, name: str) -> dict[str, datetime]:
+        """Return where each bot of a source stands."""
+        return source.cursors_in(self._pipeline.state, name)
+
+    def load(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        """Load a batch of one source, rows and cursors in one package.
+
+        Raises:
+            WarehouseBusy: another program holds the file.
+            WarehouseFailed: the load failed; the next run reads its rows again.
+        """
+        if not self._prepared:
+            self._run(name, Batch(rest={t.name: t.schema.empty_table() for t in tables.ALL}), {})
+            self._prepared = True
+        self._run(name, batch, cursors)
+
+    def _run(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: PLC0415 - see _pipeline
+
+        try:
+            self._pipeline.run(
+                source.SOURCES[name](batch, cursors), loader_file_format="parquet"
+            ).raise_on_failed_jobs()
+        except PipelineStepFailed as failed:
+            raise self._translated(failed) from failed
+
+    def _restore(self) -> None:
+        with warehouse.connect(self._path) as connection:
+            self._prepared = warehouse.has_tables(connection)
+        self._pipeline.sync_destination()
+
+    def _translated(self, failed: BaseException) -> ConvoyError:
+        """Find the cause that the user can do something about."""
+        cause: BaseException = failed
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        return warehouse.translated(cause, self._path)
+
+
+def _pipeline(path: Path, folder: Path) -> "dlt.Pipeline":
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import dlt  # noqa: PLC0415 - half a second that other commands need not spend
+
+    logging.getLogger("dlt").addFilter(_expected)
+    return dlt.pipeline(
+        "convoy",
+        destination=dlt.destinations.duckdb(str(path)),
+        dataset_name=tables.DATASET,
+        pipelines_dir=str(folder),
+    )
+
+
+def _expected(record: logging.LogRecord) -> bool:
+    """Leave out dlt's warning that a text column is loaded as JSON: it is meant so."""
+    return "several column hints were different" not in record.getMessage()

@@ -1,0 +1,1 @@
+"""OKChat: conversations of a chatbot, by sweeps of the whole list."""

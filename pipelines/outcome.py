@@ -1,0 +1,65 @@
+"""What a sync did, bot by bot."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from pipelines.jobs import BotName
+
+
+@dataclass
+class BotOutcome:
+    """What a sync did for one bot; `cursor` is the newest activity loaded."""
+
+    source: str
+    bot: str
+    rows_read: int = 0
+    rows_loaded: int = 0
+    rejected: int = 0
+    requests: int = 0
+    windows: int = 0
+    certified: bool = True
+    cursor: datetime | None = None
+    done: bool = False
+    error: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What a sync did; grows while it runs."""
+
+    bots: Mapping[BotName, BotOutcome]
+    changes: int = 0
+    models: str = "skipped"
+    models_error: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything asked for was read, certified, loaded and modelled."""
+        return self.models_error is None and all(
+            bot.done and bot.error is None and bot.certified for bot in self.bots.values()
+        )
+
+    @property
+    def rows_loaded(self) -> int:
+        """Conversations written."""
+        return sum(bot.rows_loaded for bot in self.bots.values())
+
+    @property
+    def requests(self) -> int:
+        """Requests sent, retries included."""
+        return sum(bot.requests for bot in self.bots.values())
+
+    def as_json(self) -> dict[str, object]:
+        """Return the document that `--json` prints."""
+        return {
+            "complete": self.complete,
+            "rows_loaded": self.rows_loaded,
+            "changes": self.changes,
+            "requests": self.requests,
+            "bots": [asdict(bot) for bot in self.bots.values()],
+            "models": self.models,
+            "models_error": self.models_error,
+            "seconds": round(self.seconds, 3),
+        }

@@ -1,0 +1,53 @@
+"""What a scan hands over: rows, and the certificate that says how complete they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.interpret import Interpreted, Rejected
+from pipelines.tables import READING
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was asked, what the server counted, what was read; a row of `sync_windows`."""
+
+    kind: str
+    window_start: datetime | None
+    window_end: datetime | None
+    total_before: int | None
+    total_after: int | None
+    distinct_rows: int
+    requests: int
+    certified: bool
+    evidence: str
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Rows (schema READING), the rejected ones, and their certificate.
+
+    A long read comes in several pieces; the last of them bears the certificate.
+    """
+
+    table: pa.Table
+    rejected: list[Rejected]
+    certificate: Certificate | None
+
+
+def merge(parts: Sequence[Interpreted]) -> Interpreted:
+    """Put pages together, in the order received."""
+    tables = [READING.empty_table(), *(part.table for part in parts)]
+    rejected = [row for part in parts for row in part.rejected]
+    return Interpreted(pa.concat_tables(tables).combine_chunks(), rejected)
+
+
+def distinct(rows: Interpreted) -> int:
+    """Count distinct conversations, those that can't be read among them."""
+    readable = int(pc.count_distinct(rows.table["conversation_id"]).as_py())
+    return readable + len({row.raw for row in rows.rejected})

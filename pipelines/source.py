@@ -1,0 +1,94 @@
+"""The two dlt sources: one resource a bot with its cursor, and one a table for the rest.
+
+Reading is done elsewhere (`gptbots/scan.py`, `okchat/scan.py`); a resource takes what was
+read of its bot, keeps the cursor, and says how its table is written.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.extract import DltResource
+
+from pipelines import tables
+from pipelines.cursor import Cursor
+
+CURSORS = {"gptbots": "recent_chat_time", "okchat": "updated_at"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one run loads of one source: new rows a bot, and whole tables for the rest."""
+
+    conversations: Mapping[str, pa.Table] = field(default_factory=dict)
+    rest: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
+@dlt.source(name="gptbots", max_table_nesting=0)
+def gptbots(batch: Batch, cursors: Mapping[str, Cursor]) -> Iterator[DltResource]:
+    """GPTBots, incremental on `recent_chat_time`."""
+    yield from _resources("gptbots", batch, cursors)
+
+
+@dlt.source(name="okchat", max_table_nesting=0)
+def okchat(batch: Batch, cursors: Mapping[str, Cursor]) -> Iterator[DltResource]:
+    """OKChat, incremental on `updated_at`."""
+    yield from _resources("okchat", batch, cursors)
+
+
+SOURCES = {"gptbots": gptbots, "okchat": okchat}
+
+
+def _resources(source: str, batch: Batch, cursors: Mapping[str, Cursor]) -> Iterator[DltResource]:
+    behind = []
+    for bot, rows in batch.conversations.items():
+        fresh = pc.greater_equal(rows["last_activity_at"], pa.scalar(cursors[bot].start))
+        behind.append(rows.filter(pc.invert(fresh)))
+        yield _incremental(source, bot, rows.filter(fresh), cursors[bot])
+    # Rows behind the cursor (migrated, or missed before) are loaded too, but move no cursor.
+    if any(map(len, behind)):
+        yield _plain(tables.CONVERSATIONS, pa.concat_tables(behind), "behind the cursor")
+    for table in tables.ALL:
+        if table.name in batch.rest:
+            yield _plain(table, batch.rest[table.name], table.name)
+
+
+def _incremental(source: str, bot: str, rows: pa.Table, cursor: Cursor) -> DltResource:
+    """Return the resource of one bot; its cursor is committed with its rows."""
+    incremental = dlt.sources.incremental[datetime](
+        CURSORS[source], initial_value=cursor.initial, lag=cursor.lookback.total_seconds()
+    )
+    resource = _plain(tables.CONVERSATIONS, rows, f"bot {bot}")
+    return resource.apply_hints(incremental=incremental)
+
+
+def _plain(table: tables.Table, rows: pa.Table, name: str) -> DltResource:
+    hints: dict[str, Any] = {
+        "table_name": table.name,
+        "write_disposition": table.write_disposition,
+        "primary_key": table.key or None,
+        "columns": table.hints,
+    }
+    resource: DltResource = dlt.resource([rows], name=name, **hints)
+    return resource
+
+
+def cursors_in(state: Mapping[str, object], source: str) -> dict[str, datetime]:
+    """Return each bot's cursor out of a pipeline's state."""
+    found: dict[str, datetime] = {}
+    resources = _at(state, "sources", source, "resources")
+    for name in resources if isinstance(resources, Mapping) else ():
+        last = _at(resources, name, "incremental", CURSORS[source], "last_value")
+        if isinstance(last, datetime):
+            found[name.removeprefix("bot ")] = last
+    return found
+
+
+def _at(value: object, *path: str) -> object:
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,205 @@
+"""What is loaded: Arrow schemas, keys and column descriptions of the dataset `chat`.
+
+Instants are `timestamp[us, UTC]`, amounts `decimal128(28, 10)`: fixed, because a loader
+that is handed another type rounds without a word.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+DATASET = "chat"
+INSTANT = pa.timestamp("us", "UTC")
+CREDIT = pa.decimal128(28, 10)
+TEXT = pa.string()
+COUNT = pa.int64()
+FLAG = pa.bool_()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its Arrow type, whether it may be null, what it means."""
+
+    type: pa.DataType
+    about: str
+    nullable: bool = True
+    json: bool = False
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the dataset: its columns, its key and how a load writes it."""
+
+    name: str
+    about: str
+    columns: dict[str, Column]
+    key: tuple[str, ...] = ()
+    strategy: str = "append"
+    newest_by: str | None = None
+    schema: pa.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        fields = [pa.field(n, c.type, nullable=c.nullable) for n, c in self.columns.items()]
+        object.__setattr__(self, "schema", pa.schema(fields))
+
+    @property
+    def write_disposition(self) -> dict[str, str]:
+        """How dlt writes it: appended, or merged on the key."""
+        if self.strategy == "append":
+            return {"disposition": "append"}
+        return {"disposition": "merge", "strategy": self.strategy}
+
+    @property
+    def hints(self) -> dict[str, dict[str, Any]]:
+        """What dlt needs to know of a column beyond its Arrow type."""
+        return {
+            name: {
+                "description": column.about,
+                **({"data_type": "json"} if column.json else {}),
+                **dict.fromkeys(column.hints, True),
+                **({"dedup_sort": "desc"} if name == self.newest_by else {}),
+            }
+            for name, column in self.columns.items()
+        }
+
+
+_SOURCE = Column(TEXT, "which API: 'gptbots' or 'okchat'", nullable=False)
+_ID = Column(TEXT, "the API's id of the conversation", nullable=False)
+_BOT_ID = Column(TEXT, "the API's id of the bot (bot_id / chatbot_id)")
+_BOT = Column(TEXT, "the bot's name in the configuration")
+_CHANNEL = Column(TEXT, "conversation_type / platform, as sent")
+_ACTIVITY = Column(
+    INSTANT, "recent_chat_time / updated_at: when it was last active", nullable=False
+)
+_OBSERVED = Column(INSTANT, "when this version was read", nullable=False)
+_MESSAGES = Column(COUNT, "messages so far (GPTBots)")
+_COST = Column(CREDIT, "credits spent so far, a counter that may still settle (GPTBots)")
+_EXTRA = Column(TEXT, "fields that no column takes, as JSON", json=True)
+
+CONVERSATIONS = Table(
+    "conversations",
+    "One row per conversation, as it was last read.",
+    {
+        "source": _SOURCE,
+        "conversation_id": _ID,
+        "bot_id": _BOT_ID,
+        "user_id": Column(TEXT, "the API's id of the user"),
+        "channel": _CHANNEL,
+        "last_activity_at": _ACTIVITY,
+        "deleted_at": Column(INSTANT, "when it was proved to be gone upstream; null while live"),
+        "recent_chat_time": Column(INSTANT, "last chat (GPTBots)"),
+        "subject": Column(TEXT, "subject line (GPTBots)"),
+        "message_count": _MESSAGES,
+        "cost_credit": _COST,
+        "created_at": Column(INSTANT, "when it began (OKChat)"),
+        "updated_at": Column(INSTANT, "last update (OKChat)"),
+        "state": Column(TEXT, "state, as sent; null where the API leaves it out (OKChat)"),
+        "active": Column(FLAG, "whether it is active (OKChat)"),
+        "is_human_mode": Column(FLAG, "whether a human has taken over (OKChat)"),
+        "migrated_data": Column(FLAG, "whether it came from an older system (OKChat)"),
+        "sns_user_id": Column(TEXT, "the user's id on the platform (OKChat)"),
+        "voice_path": Column(TEXT, "recording of a voice conversation (OKChat)"),
+        "metadata": Column(TEXT, "metadata, as sent (OKChat)", json=True),
+        "extra": _EXTRA,
+        "bot": _BOT,
+        "observed_at": _OBSERVED,
+    },
+    key=("source", "conversation_id"),
+    strategy="delete-insert",
+    newest_by="last_activity_at",
+)
+
+LAST_MESSAGES = Table(
+    "last_messages",
+    "One row per conversation that has a last message (OKChat).",
+    {
+        "source": _SOURCE,
+        "conversation_id": _ID,
+        "message_id": Column(TEXT, "id of the message; null where the API sent a plain string"),
+        "sender_type": Column(TEXT, "who wrote it; null where the API sent a plain string"),
+        "content": Column(TEXT, "the text"),
+        "updated_at": Column(INSTANT, "updated_at of its conversation"),
+        "extra": _EXTRA,
+        "removed": Column(
+            FLAG,
+            "always null here: carries the removal of a row to the load",
+            hints=("hard_delete",),
+        ),
+    },
+    key=("source", "conversation_id"),
+    strategy="delete-insert",
+    newest_by="updated_at",
+)
+
+CONVERSATION_CHANGES = Table(
+    "conversation_changes",
+    "One row per observed change of a conversation's activity or counters; append only.",
+    {
+        "source": _SOURCE,
+        "conversation_id": _ID,
+        "bot_id": _BOT_ID,
+        "channel": _CHANNEL,
+        "last_activity_at": _ACTIVITY,
+        "message_count": _MESSAGES,
+        "cost_credit": _COST,
+        "observed_at": _OBSERVED,
+    },
+    # Not the counters: one that goes 0.83, 0.81, 0.83 is three changes.
+    key=("source", "conversation_id", "observed_at"),
+    strategy="insert-only",
+)
+
+SYNC_WINDOWS = Table(
+    "sync_windows",
+    "One row per window or sweep that was read: the audit trail.",
+    {
+        "source": _SOURCE,
+        "bot": Column(TEXT, "the bot's name in the configuration", nullable=False),
+        "bot_id": _BOT_ID,
+        "kind": Column(TEXT, "'window' of time or 'sweep' of the whole list", nullable=False),
+        "window_start": Column(INSTANT, "first instant asked for; null for a sweep"),
+        "window_end": Column(INSTANT, "instant before which was asked; null for a sweep"),
+        "total_before": Column(COUNT, "the server's count with the first page, if it gave one"),
+        "total_after": Column(COUNT, "the server's count with the last page, if it gave one"),
+        "distinct_rows": Column(COUNT, "distinct conversations read", nullable=False),
+        "requests": Column(COUNT, "pages asked for", nullable=False),
+        "certified": Column(FLAG, "whether the read was shown to be complete", nullable=False),
+        "evidence": Column(TEXT, "how that is known", nullable=False),
+        "started_at": Column(INSTANT, "when the reading began", nullable=False),
+        "finished_at": Column(INSTANT, "when the reading ended", nullable=False),
+    },
+)
+
+REJECTED_ROWS = Table(
+    "rejected_rows",
+    "One row per received row that could not be read, and per reason.",
+    {
+        "source": _SOURCE,
+        "bot": Column(TEXT, "the bot's name in the configuration", nullable=False),
+        "bot_id": _BOT_ID,
+        "reason": Column(TEXT, "which field can't be read, and why", nullable=False),
+        "raw": Column(TEXT, "the row as received, without session tokens", json=True),
+        "rejected_id": Column(
+            TEXT, "digest of bot, reason and row: seen again is one row", nullable=False
+        ),
+        "rejected_at": Column(INSTANT, "when it was first received", nullable=False),
+    },
+    key=("source", "rejected_id"),
+    strategy="insert-only",
+)
+
+ALL = (CONVERSATIONS, LAST_MESSAGES, CONVERSATION_CHANGES, SYNC_WINDOWS, REJECTED_ROWS)
+
+READING = pa.schema(
+    [
+        *CONVERSATIONS.schema,
+        pa.field("last_message", pa.bool_()),
+        pa.field("message_id", TEXT),
+        pa.field("sender_type", TEXT),
+        pa.field("content", TEXT),
+        pa.field("message_extra", TEXT),
+    ]
+)
+"""One received conversation before it is split over the tables; `last_message` says whether it has one."""

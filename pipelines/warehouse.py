@@ -1,0 +1,103 @@
+"""The DuckDB file: opened, read back, and its errors in plain words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipelines import tables
+from pipelines.errors import ConvoyError, WarehouseBusy, WarehouseFailed
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the warehouse holds of some conversations, as Arrow tables."""
+
+    conversations: pa.Table
+    last_messages: pa.Table
+    changes: pa.Table
+
+
+@contextmanager
+def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse, instants in UTC.
+
+    Raises:
+        WarehouseBusy: another process writes to it.
+        WarehouseFailed: it can't be opened or read.
+    """
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only)
+    except duckdb.Error as error:
+        raise translated(error, path) from None
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    except duckdb.Error as error:
+        raise translated(error, path) from None
+    finally:
+        connection.close()
+
+
+def translated(error: BaseException, path: Path) -> ConvoyError:
+    """Say in one sentence what DuckDB's error means to the user."""
+    message = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    if "Could not set lock" in str(error) or "being used by another process" in str(error):
+        return WarehouseBusy(f"{path} is open in another program; close it or try again later")
+    if "No space left" in str(error):
+        return WarehouseFailed(f"the disk that holds {path} is full; make room and sync again")
+    if "not a valid DuckDB database" in str(error):
+        return WarehouseFailed(f"{path} is no DuckDB file; move it away or configure another one")
+    return WarehouseFailed(f"{path}: {message}")
+
+
+def known(path: Path, source: str, ids: pa.Array) -> Known:
+    """Return what is stored of these conversations; nothing where there is no warehouse yet."""
+    if not path.exists():
+        return _nothing()
+    with connect(path) as connection:
+        if not has_tables(connection):
+            return _nothing()
+        wanted = pa.table({"conversation_id": ids})
+        connection.register("wanted", wanted)
+        return Known(
+            *(
+                connection.execute(sql, [source]).to_arrow_table()
+                for sql in (_CONVERSATIONS, _LAST_MESSAGES, _CHANGES)
+            )
+        )
+
+
+def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether a sync has made its tables, all of them."""
+    sql = "select count(*) from information_schema.tables where table_schema = ? and table_name in "
+    names = ", ".join(f"'{table.name}'" for table in tables.ALL)
+    found = connection.execute(f"{sql} ({names})", [tables.DATASET]).fetchone()
+    return found == (len(tables.ALL),)
+
+
+def _nothing() -> Known:
+    return Known(
+        tables.CONVERSATIONS.schema.empty_table(),
+        tables.LAST_MESSAGES.schema.empty_table(),
+        tables.CONVERSATION_CHANGES.schema.empty_table(),
+    )
+
+
+def _columns(table: tables.Table) -> str:
+    return ", ".join(
+        f"t.{name}::varchar as {name}" if column.json else f"t.{name}"
+        for name, column in table.columns.items()
+    )
+
+
+_WANTED = "from {} as t semi join wanted using (conversation_id) where t.source = ?"
+_CONVERSATIONS = f"select {_columns(tables.CONVERSATIONS)} {_WANTED.format('chat.conversations')}"
+_LAST_MESSAGES = f"select {_columns(tables.LAST_MESSAGES)} {_WANTED.format('chat.last_messages')}"
+_CHANGES = (
+    f"select {_columns(tables.CONVERSATION_CHANGES)} {_WANTED.format('chat.conversation_changes')}"
+    " qualify row_number() over (partition by t.conversation_id order by t.observed_at desc) = 1"
+)

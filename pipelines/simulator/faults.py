@@ -72,12 +72,10 @@ class Faults:
             return None
         if self.script:
             return _known(self.script.pop(0))
-        left = rng.random()
-        for kind, chance in zip(KINDS, self._chances(), strict=True):
-            left -= chance
-            if left < 0:
-                return kind
-        return None
+        chances = self._chances()
+        if not any(chances):
+            return None
+        return rng.choices((*KINDS, None), [*chances, 1 - sum(chances)])[0]
 
     def _chances(self) -> list[float]:
         return [getattr(self, kind) for kind in KINDS]

@@ -70,7 +70,7 @@ def _page(account: Account, params: Mapping[str, str], knobs: Knobs) -> Answer:
     if not page and asked.page > 1 and knobs.past_end == "error":
         return refusal(BEYOND_END, "page is beyond the actual number of pages", knobs)
     total = span[1] - span[0] if knobs.total == "window" else len(page)
-    listed = b",".join([row.render() for row in page])
+    listed = b",".join([row.body or row.render() for row in page])
     body = b'{"list":[%b],"total":%d}' % (listed, total)
     return Answer(HTTPStatus.OK, body, rows=len(page))
 

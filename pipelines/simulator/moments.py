@@ -1,10 +1,12 @@
 """Instants as whole microseconds since 1970, and back."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-MINUTE = 60_000_000
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
@@ -21,13 +23,17 @@ def instant(moment: int) -> datetime:
 
 def iso(moment: int, offset_hours: int = 0) -> str:
     """Write an instant as OKChat does: 0 to 6 fraction digits, trailing zeros cut, an offset."""
-    when = instant(moment)
-    if offset_hours:
-        when = when.astimezone(timezone(timedelta(hours=offset_hours)))
-    text = when.isoformat()
-    if not when.microsecond:
-        return text
-    return text[:-6].rstrip("0") + text[-6:]
+    hour, rest = divmod(moment + offset_hours * HOUR, HOUR)
+    minute, rest = divmod(rest, MINUTE)
+    second, fraction = divmod(rest, SECOND)
+    digits = f".{fraction:06d}".rstrip("0") if fraction else ""
+    sign = "-" if offset_hours < 0 else "+"
+    return f"{_hour(hour)}:{minute:02d}:{second:02d}{digits}{sign}{abs(offset_hours):02d}:00"
+
+
+@lru_cache(maxsize=100_000)
+def _hour(hour: int) -> str:
+    return instant(hour * HOUR).strftime("%Y-%m-%dT%H")
 
 
 def parsed(text: object) -> int | None:

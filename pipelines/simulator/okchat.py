@@ -51,7 +51,8 @@ def _one(world: World, account: Account, identity: str, knobs: Knobs) -> Answer:
     row = world.find(identity)
     if row is None or row.home is not account:
         return refusal(HTTPStatus.NOT_FOUND, "conversation not found")
-    return Answer(HTTPStatus.OK, b'{"session":%b}' % _sent(row, knobs), rows=1)
+    sent = _stateless(row) if knobs.omit_state else row.render()
+    return Answer(HTTPStatus.OK, b'{"session":%b}' % sent, rows=1)
 
 
 def _list(account: Account, request: Request, knobs: Knobs) -> Answer:
@@ -63,7 +64,11 @@ def _list(account: Account, request: Request, knobs: Knobs) -> Answer:
     size = min(size, knobs.okchat_page_cap or size)
     rows = _ordered(account.timeline, request.params.get(knobs.state_param), knobs)
     found = newest_first(rows, (0, len(rows)), page, size)
-    body = b"[" + b",".join([_sent(row, knobs) for row in found]) + b"]"
+    if knobs.omit_state:
+        sent = [_stateless(row) for row in found]
+    else:
+        sent = [row.body or row.render() for row in found]
+    body = b"[%b]" % b",".join(sent)
     if (account.envelope or knobs.envelope) == "data":
         body = b'{"data":%b}' % body
     return Answer(HTTPStatus.OK, body, rows=len(found))
@@ -93,7 +98,5 @@ def _updated(row: Conversation) -> tuple[int, int]:
     return (row.updated if isinstance(row, OkchatConversation) else 0), row.serial
 
 
-def _sent(row: Conversation, knobs: Knobs) -> bytes:
-    if knobs.omit_state:
-        return to_json({name: value for name, value in row.as_sent().items() if name != "state"})
-    return row.render()
+def _stateless(row: Conversation) -> bytes:
+    return to_json({name: value for name, value in row.as_sent().items() if name != "state"})

@@ -40,8 +40,7 @@ class Simulator:
         self._port = port
         self._service = Service(world, knobs, faults)
         self._thread: Thread | None = None
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
+        self._end: Callable[[], object] = lambda: None
 
     @property
     def knobs(self) -> Knobs:
@@ -81,6 +80,7 @@ class Simulator:
 
     def __enter__(self) -> Self:
         ready: Future[str] = Future()
+        self.world.warm()
         self._thread = Thread(target=self._run, args=(ready,), name="simulator", daemon=True)
         self._thread.start()
         self.url = ready.result()
@@ -92,18 +92,20 @@ class Simulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self._end()
         if self._thread is not None:
             self._thread.join(_STOPS_WITHIN)
 
     def _run(self, ready: "Future[str]") -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            try:
-                runner.run(
-                    listen(self._service, (_LOOPBACK, self._port), self._stop, ready.set_result)
-                )
-            except OSError as error:
-                ready.set_exception(error)
+        try:
+            asyncio.run(self._serve(ready.set_result))
+        except OSError as error:
+            ready.set_exception(error)
+
+    async def _serve(self, ready: Callable[[str], object]) -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._end = lambda: loop.call_soon_threadsafe(stop.set)
+        await listen(self._service, (_LOOPBACK, self._port), stop, ready)
 
 
 async def listen(

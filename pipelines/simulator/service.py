@@ -1,10 +1,10 @@
 """Both APIs as one service: budget, chaos, faults and log around the right answers."""
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from pipelines.simulator import gptbots, okchat
 from pipelines.simulator.account import Account
@@ -17,6 +17,9 @@ from pipelines.simulator.seeds import generator
 from pipelines.simulator.spoiling import Reply, cut, instead, packed
 from pipelines.simulator.wire import Answer, Request
 from pipelines.simulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LOG = 1_000_000  # requests remembered: more than any test makes, bounded for a long demo
 

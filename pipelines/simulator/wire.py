@@ -76,6 +76,13 @@ def take_request(buffer: bytearray) -> Request | None:
     return _request(line, headers, body)
 
 
+def _params(query: str) -> dict[str, str]:
+    if "%" in query or "+" in query:
+        return dict(parse_qsl(query, keep_blank_values=True))
+    # Nothing is escaped in nearly every query, and parse_qsl is slow.
+    return {name: value for name, _, value in (part.partition("=") for part in query.split("&"))}
+
+
 def _length(headers: Mapping[str, str]) -> int:
     text = headers.get("content-length", "0")
     if "transfer-encoding" in headers or not text.isdigit() or int(text) > _LARGEST_BODY:
@@ -93,7 +100,7 @@ def _request(line: str, headers: dict[str, str], body: bytes) -> Request:
     path, _, query = target.partition("?")
     if "%" in path:
         path = unquote(path)
-    params = dict(parse_qsl(query, keep_blank_values=True))
+    params = _params(query)
     wish = headers.get("connection", "").lower()
     keeps_alive = wish != "close" and (version == "HTTP/1.1" or wish == "keep-alive")
     return Request(method, path, params, headers, body, keeps_alive)

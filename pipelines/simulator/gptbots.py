@@ -1,0 +1,125 @@
+"""GPTBots' API: the conversation list by window and page, and two small endpoints."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from pipelines.simulator.account import Account
+from pipelines.simulator.conversation import Conversation, to_json
+from pipelines.simulator.knobs import Knobs
+from pipelines.simulator.paging import newest_first, oldest_first, scattered
+from pipelines.simulator.timeline import Timeline
+from pipelines.simulator.wire import Answer, Request
+from pipelines.simulator.world import World
+
+INVALID, BEYOND_END, UNAUTHORIZED, DELETED, TOO_MANY = 40000, 40005, 40127, 20059, 40008
+_STATUS = {INVALID: 400, BEYOND_END: 400, UNAUTHORIZED: 401, DELETED: 404, TOO_MANY: 429}
+_LARGEST_PAGE = 100
+_LARGEST_NUMBER = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parameters of a list; milliseconds, from `since` up to and without `until`."""
+
+    since: int
+    until: int
+    page: int
+    size: int
+    kind: str
+    user: str | None
+
+
+def account_of(world: World, request: Request) -> Account | None:
+    """Return the bot that the key of the request belongs to."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return world.opened_by("gptbots", key) if scheme.lower() == "bearer" else None
+
+
+def answer(account: Account | None, request: Request, knobs: Knobs) -> Answer:
+    """Answer a request to `/v1/…`."""
+    if request.path not in PATHS:
+        return Answer(HTTPStatus.NOT_FOUND, to_json({"message": f"no path {request.path}"}))
+    if account is None or account.revoked:
+        return refusal(UNAUTHORIZED, "authentication failed", knobs)
+    if account.removed:
+        return refusal(DELETED, "the bot has been deleted", knobs)
+    if request.path == _LIST:
+        return _page(account, request.params, knobs)
+    return Answer(HTTPStatus.OK, to_json({"bot_id": account.id, "name": account.name}))
+
+
+def refusal(code: int, message: str, knobs: Knobs) -> Answer:
+    """Return an error in GPTBots' shape, in a 200 or not as the knob says."""
+    status = 200 if int(knobs.error_status) == HTTPStatus.OK else _STATUS[code]
+    return Answer(status, to_json({"code": code, "message": message}), code)
+
+
+_LIST = "/v1/bot/conversation/page"
+PATHS = (_LIST, "/v1/api-key/verify", "/v1/bot/detail")
+
+
+def _page(account: Account, params: Mapping[str, str], knobs: Knobs) -> Answer:
+    try:
+        asked = _asked(params, knobs)
+    except ValueError as error:
+        return refusal(INVALID, f"invalid parameter: {error}", knobs)
+    rows, span = _window(account.timeline, asked, knobs)
+    cut = oldest_first if knobs.order == "oldest_first" else newest_first
+    page = cut(rows, span, asked.page, asked.size)
+    if not page and asked.page > 1 and knobs.past_end == "error":
+        return refusal(BEYOND_END, "page is beyond the actual number of pages", knobs)
+    total = span[1] - span[0] if knobs.total == "window" else len(page)
+    listed = b",".join([row.body or row.render() for row in page])
+    body = b'{"list":[%b],"total":%d}' % (listed, total)
+    return Answer(HTTPStatus.OK, body, rows=len(page))
+
+
+def _asked(params: Mapping[str, str], knobs: Knobs) -> Asked:
+    size = _number(params, "page_size", 1, _LARGEST_PAGE)
+    start = _number(params, "start_time", 0)
+    end = _number(params, "end_time", start)
+    kind = params.get("conversation_type", "")
+    if not kind:
+        msg = "conversation_type is required"
+        raise ValueError(msg)
+    return Asked(
+        since=start if knobs.start_inclusive else start + 1,
+        until=end + 1 if knobs.end_inclusive else end,
+        page=_number(params, "page", 1),
+        size=min(size, knobs.gptbots_page_cap or size),
+        kind=kind,
+        user=params.get("user_id") or None,
+    )
+
+
+def _number(params: Mapping[str, str], name: str, least: int, most: int = _LARGEST_NUMBER) -> int:
+    text = params.get(name, "")
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        msg = f"{name} must be a whole number from {least} to {most}"
+        raise ValueError(msg)
+    return int(text)
+
+
+def _window(
+    timeline: Timeline, asked: Asked, knobs: Knobs
+) -> tuple[list[Conversation], tuple[int, int]]:
+    """Return rows, oldest first, and the positions of the window in them."""
+    shuffles = knobs.order == "unordered"
+    first, last = timeline.between(asked.since, asked.until)
+    if asked.kind == "ALL" and asked.user is None and not shuffles:
+        return timeline.rows(), (first, max(first, last))
+
+    def chosen(rows: list[Conversation]) -> list[Conversation]:
+        found = [row for row in rows[first:last] if _matches(row, asked)]
+        return sorted(found, key=scattered) if shuffles else found
+
+    name = (asked.since, asked.until, asked.kind, asked.user, shuffles)
+    rows = timeline.view(name, chosen)
+    return rows, (0, len(rows))
+
+
+def _matches(row: Conversation, asked: Asked) -> bool:
+    sent = row.as_sent()
+    fits = asked.kind in ("ALL", sent.get("conversation_type"))
+    return fits and asked.user in (None, sent.get("user_id"))

@@ -7,7 +7,11 @@
     )
 }}
 
-with changes as (
+with versions as (
+    select * from {{ ref('stg_conversation_changes') }}
+),
+
+changes as (
     select * from {{ ref('int_conversation_changes') }}
 ),
 
@@ -47,7 +51,7 @@ observed as (
         conversation_id,
         count(*) as observations,
         max(observed_at) as last_observed_at
-    from changes
+    from versions
     group by source, conversation_id
     having count(case when cost_credit != 0 then 1 end) > 0
 ),

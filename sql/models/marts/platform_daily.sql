@@ -6,12 +6,16 @@ conversation_changes as (
     select * from {{ ref('int_conversation_changes') }}
 ),
 
+versions as (
+    select * from {{ ref('stg_conversation_changes') }}
+),
+
 first_activities as (
     select
         source,
         conversation_id,
         min(last_activity_at) as first_activity_at
-    from conversation_changes
+    from versions
     group by source, conversation_id
 ),
 
@@ -32,22 +36,24 @@ started as (
             and conversations.conversation_id = first_activities.conversation_id
 ),
 
-events as (
+counted as (
     select
         {{ local_date('last_activity_at') }} as activity_on,
         source,
         platform,
-        conversation_id as active_conversation_id,
-        cast(null as varchar) as new_conversation_id
+        count(distinct conversation_id) as active_conversations,
+        0 as new_conversations
     from conversation_changes
+    group by activity_on, source, platform
     union all
     select
         {{ local_date('started_at') }} as activity_on,
         source,
         platform,
-        cast(null as varchar) as active_conversation_id,
-        conversation_id as new_conversation_id
+        0 as active_conversations,
+        count(*) as new_conversations
     from started
+    group by activity_on, source, platform
 ),
 
 final as (
@@ -55,9 +61,9 @@ final as (
         activity_on,
         source,
         platform,
-        count(distinct active_conversation_id) as active_conversations,
-        count(distinct new_conversation_id) as new_conversations
-    from events
+        cast(sum(active_conversations) as bigint) as active_conversations,
+        cast(sum(new_conversations) as bigint) as new_conversations
+    from counted
     group by activity_on, source, platform
 )
 

@@ -1,0 +1,136 @@
+"""Builds the dbt models of `sql/` in this process: offline, silent, every handle closed after."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.errors import ModelsFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dbt.artifacts.schemas.results import NodeResult
+    from dbt.cli.main import dbtRunnerResult
+
+_FAILED = {"error", "fail", "runtime error", "partial success"}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What one build did, and how long it took."""
+
+    models: int
+    tests: int
+    warnings: int
+    seconds: float
+
+
+def project_dir() -> Path:
+    """The dbt project: inside the package when installed, else the checkout's."""
+    packaged = Path(__file__).parent / "_sql"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "sql"
+
+
+def build(warehouse: Path, work: Path, *, full_refresh: bool = False, tests: bool = False) -> Built:
+    """Build seeds and models, and run the data tests when asked.
+
+    Everything that dbt writes goes to `work / "dbt"`.
+
+    Raises:
+        ModelsFailed: names each failed model or test, with dbt's message in one line.
+    """
+    started = time.monotonic()
+    results = _results(invoke("build", warehouse, work, _selection(tests, full_refresh)))
+    kinds = Counter(result.node.resource_type.value for result in results)
+    return Built(
+        models=kinds["model"],
+        tests=kinds["test"],
+        warnings=sum(result.status.value == "warn" for result in results),
+        seconds=time.monotonic() - started,
+    )
+
+
+def invoke(
+    command: str, warehouse: Path, work: Path, arguments: Sequence[str] = ()
+) -> dbtRunnerResult:
+    """Run one dbt command on the warehouse, and let go of the file whatever comes of it."""
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - costs a second, when needed only
+
+    with _environment(warehouse):
+        try:
+            return dbtRunner().invoke([command, *arguments, *_settings(work / "dbt")])
+        finally:
+            _release()
+
+
+def _selection(tests: bool, full_refresh: bool) -> list[str]:  # noqa: FBT001 - of build's own
+    kinds = ["seed", "model", *(["test"] if tests else [])]
+    chosen = [argument for kind in kinds for argument in ("--resource-type", kind)]
+    return [*chosen, *(["--full-refresh"] if full_refresh else [])]
+
+
+def _settings(scratch: Path) -> list[str]:
+    """Where dbt reads and writes, and that it keeps quiet."""
+    project = str(project_dir())
+    places = ["--project-dir", project, "--profiles-dir", project]
+    places += ["--target-path", str(scratch / "target"), "--log-path", str(scratch / "logs")]
+    quiet = ["--quiet", "--no-print", "--log-level", "none", "--log-level-file", "info"]
+    lean = ["--partial-parse", "--static-parser", "--no-write-json", "--no-version-check"]
+    return [*places, *quiet, *lean, "--no-send-anonymous-usage-stats", "--target", "warehouse"]
+
+
+@contextmanager
+def _environment(warehouse: Path) -> Iterator[None]:
+    """The variables that dbt reads, for as long as it runs."""
+    ours = {
+        "CONVOY_WAREHOUSE": str(warehouse.resolve()),
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _release() -> None:
+    """Close the database that dbt-duckdb would hold until the process ends, and dbt's log."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+    from dbt.adapters.factory import reset_adapters  # noqa: PLC0415
+    from dbt_common.events.event_manager_client import cleanup_event_logger  # noqa: PLC0415
+
+    reset_adapters()  # type: ignore[no-untyped-call]
+    environment = getattr(DuckDBConnectionManager, "_ENV", None)  # env() raises where none is
+    if environment is not None:
+        environment.close()
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    cleanup_event_logger()
+
+
+def _results(outcome: dbtRunnerResult) -> Sequence[NodeResult]:
+    """The results of a run in which nothing failed."""
+    results: Sequence[NodeResult] = getattr(outcome.result, "results", ())
+    failures = [_failure(result) for result in results if result.status.value in _FAILED]
+    if outcome.success and not failures:
+        return results
+    raise ModelsFailed("; ".join(failures) or f"dbt: {_one_line(outcome.exception)}")
+
+
+def _failure(result: NodeResult) -> str:
+    return f"{result.node.name}: {_one_line(result.message)}"
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())

@@ -1,0 +1,34 @@
+{# The day of an instant in the project's time zone. #}
+{% macro local_date(instant) -%}
+    cast({{ instant }} at time zone '{{ var("time_zone") }}' as date)
+{%- endmacro %}
+
+{# One name for a channel: the mapped one, else the channel in lower case, else unknown. #}
+{% macro platform_name(mapped, channel) -%}
+    coalesce({{ mapped }}, lower(nullif(trim({{ channel }}), '')), 'unknown')
+{%- endmacro %}
+
+{# One key out of three; two columns cannot hold the separator, so no two keys meet. #}
+{% macro surrogate_key(source, id, instant) -%}
+    md5(concat_ws('|', {{ source }}, {{ id }}, cast({{ instant }} as varchar)))
+{%- endmacro %}
+
+{# The present instant; a unit test puts its own in place of it. #}
+{% macro present() -%}
+    now()
+{%- endmacro %}
+
+{# What is counted of a set of live conversations, whatever it is grouped by. #}
+{% macro conversation_measures() -%}
+    count(*) as conversations,
+    count(distinct end_user_id) as users,
+    cast(sum(message_count) as bigint) as messages,
+    coalesce(sum(cost_credit), 0) as credits,
+    count(case when is_human_mode then 1 end) as human_mode_conversations,
+    max(last_activity_at) as last_activity_at
+{%- endmacro %}
+
+{# A row's share of the whole; 0 for every row when the whole is 0. #}
+{% macro share_of_whole(measure) -%}
+    coalesce({{ measure }} / nullif(sum({{ measure }}) over (), 0), 0)
+{%- endmacro %}

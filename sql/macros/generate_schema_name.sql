@@ -1,0 +1,4 @@
+{# The schema names of the models are meant literally: marts is marts in every target. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name | trim if custom_schema_name else target.schema }}
+{%- endmacro %}

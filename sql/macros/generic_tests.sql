@@ -1,0 +1,16 @@
+{# No two rows agree in all these columns; a null counts as a value of its own. #}
+{% test unique_combination(model, columns) %}
+    select {{ columns | join(", ") }}
+    from {{ model }}
+    group by {{ columns | join(", ") }}
+    having count(*) > 1
+{% endtest %}
+
+{# The column adds up to 1 over the table; to 0 where there is nothing to share. #}
+{% test adds_up_to_one(model, column_name, measure) %}
+    select
+        sum({{ column_name }}) as total_share,
+        sum({{ measure }}) as total
+    from {{ model }}
+    having abs(sum({{ column_name }}) - case when sum({{ measure }}) = 0 then 0 else 1 end) > 1e-9
+{% endtest %}

@@ -1,0 +1,38 @@
+with conversations as (
+    select * from {{ ref('conversations') }}
+),
+
+bots as (
+    select * from {{ ref('int_bots') }}
+),
+
+measured as (
+    select
+        source,
+        bot_id,
+        {{ conversation_measures() }}
+    from conversations
+    group by source, bot_id
+),
+
+final as (
+    select
+        measured.source,
+        measured.bot_id,
+        bots.bot,
+        measured.conversations,
+        measured.users,
+        measured.messages,
+        measured.credits,
+        {{ share_of_whole('measured.conversations') }} as share_of_conversations,
+        {{ share_of_whole('measured.credits') }} as share_of_credits,
+        measured.human_mode_conversations,
+        measured.last_activity_at
+    from measured
+    left join bots
+        on
+            measured.source = bots.source
+            and measured.bot_id = bots.bot_id
+)
+
+select * from final

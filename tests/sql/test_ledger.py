@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipelines import models
+from pipelines.errors import ModelsFailed
+from sql.warehouse import Warehouse, at
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEDGER = """
+    select conversation_id, credits, allocation, spent_from, spent_until, spent_on
+    from marts.credit_ledger order by conversation_id, observed_at
+"""
+EVERYTHING = "select * from marts.credit_ledger order by ledger_id"
+
+
+def booked_in_full(warehouse: Warehouse, work: Path) -> list[tuple[Any, ...]]:
+    """The ledger as a build from nothing makes it."""
+    models.build(warehouse.path, work, full_refresh=True)
+    return warehouse.rows(EVERYTHING)
+
+
+def booked(ledger: list[tuple[Any, ...]], conversation_id: str) -> list[Decimal]:
+    """What was booked for a conversation, smallest first."""
+    return sorted(row[6] for row in ledger if row[2] == conversation_id)
+
+
+def test_a_counter_is_booked_from_first_sight_to_correction(
+    warehouse: Warehouse, work: Path
+) -> None:
+    for credit, seen in (("1.5", at(1)), ("1.5", at(2)), ("4", at(3)), ("3.9999999999", at(4))):
+        warehouse.change("gptbots", "a", credit, seen)
+    warehouse.conversation("gptbots", "a", "3.9999999999")
+    models.build(warehouse.path, work, tests=True)
+    assert warehouse.rows(LEDGER) == [
+        ("a", Decimal("1.5"), "first_seen", None, at(1), date(2026, 3, 1)),
+        ("a", Decimal("2.5"), "observed", at(2), at(3), date(2026, 3, 3)),
+        ("a", Decimal("-0.0000000001"), "correction", at(3), at(4), date(2026, 3, 4)),
+    ]
+
+
+def test_built_in_steps_equals_built_at_once(warehouse: Warehouse, work: Path) -> None:
+    warehouse.change("gptbots", "aba", "5", at(1))
+    warehouse.change("gptbots", "idle", "1", at(1))
+    warehouse.change("gptbots", "free", "0", at(1))
+    warehouse.change("okchat", "uncounted", None, at(1))
+    models.build(warehouse.path, work)
+    warehouse.change("gptbots", "aba", "7", at(2))
+    warehouse.change("gptbots", "idle", "1", at(2))
+    models.build(warehouse.path, work)
+    warehouse.change("gptbots", "aba", "5", at(3))
+    warehouse.change("gptbots", "free", "0.0000000001", at(3))
+    warehouse.change("okchat", "uncounted", None, at(3))
+    models.build(warehouse.path, work)
+    in_steps = warehouse.rows(EVERYTHING)
+    assert booked(in_steps, "aba") == [-2, 2, 5]
+    assert in_steps == booked_in_full(warehouse, work)
+
+
+def test_no_change_is_lost_to_the_order_in_which_bots_are_committed(
+    warehouse: Warehouse, work: Path
+) -> None:
+    warehouse.change("gptbots", "early", "1", at(2))
+    warehouse.change("gptbots", "two bots", "1", at(2))
+    models.build(warehouse.path, work)
+    warehouse.change("gptbots", "same instant", "10", at(2))
+    warehouse.change("gptbots", "older instant", "100", at(1))
+    warehouse.change("gptbots", "early", "0.25", at(1))
+    models.build(warehouse.path, work)
+    in_steps = warehouse.rows(EVERYTHING)
+    assert sum(row[6] for row in in_steps) == 112
+    assert booked(in_steps, "early") == [Decimal("0.25"), Decimal("0.75")]
+    assert in_steps == booked_in_full(warehouse, work)
+
+
+def test_a_history_thrown_away_and_read_again_is_booked_again(
+    warehouse: Warehouse, work: Path
+) -> None:
+    warehouse.change("gptbots", "a", "1", at(1))
+    models.build(warehouse.path, work)
+    warehouse.run("delete from chat.conversation_changes")
+    warehouse.change("gptbots", "a", "3", at(2))
+    models.build(warehouse.path, work)
+    assert [row[1:3] for row in warehouse.rows(LEDGER)] == [(Decimal(3), "first_seen")]
+
+
+def test_the_ledger_follows_a_platform_that_got_another_name(
+    warehouse: Warehouse, work: Path
+) -> None:
+    warehouse.change("gptbots", "a", "1", at(1), channel="WIDGET")
+    models.build(warehouse.path, work)
+    warehouse.run("update marts.credit_ledger set platform = 'as it was'")
+    models.build(warehouse.path, work)
+    assert warehouse.rows("select platform from marts.credit_ledger") == [("web",)]
+
+
+def test_a_deleted_conversation_keeps_its_credits(warehouse: Warehouse, work: Path) -> None:
+    warehouse.change("gptbots", "a", "2.5", at(1))
+    warehouse.conversation("gptbots", "a", "2.5", deleted_at=at(2))
+    models.build(warehouse.path, work, tests=True)
+    assert warehouse.rows("select sum(credits) from marts.credit_ledger") == [(Decimal("2.5"),)]
+    assert warehouse.rows("select count(*) from marts.conversations") == [(0,)]
+
+
+def test_credits_stay_exact_where_binary_fractions_would_not(
+    warehouse: Warehouse, work: Path
+) -> None:
+    big = "123456789012345678.0000000001"
+    warehouse.change("gptbots", "big", big, at(1))
+    for number in range(3):
+        warehouse.change("gptbots", f"tenth {number}", "0.1", at(1))
+    models.build(warehouse.path, work)
+    assert warehouse.rows("select credits from marts.credit_spend_daily") == [
+        (Decimal(big) + Decimal("0.3"),)
+    ]
+    kinds = warehouse.rows("select typeof(any_value(credits)) from marts.credit_ledger")
+    assert kinds == [("DECIMAL(28,10)",)]
+
+
+def test_a_credit_that_was_not_booked_is_told(warehouse: Warehouse, work: Path) -> None:
+    warehouse.conversation("gptbots", "a", "0.0000000001")
+    with pytest.raises(ModelsFailed, match="every_credit_once"):
+        models.build(warehouse.path, work, tests=True)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from sql.warehouse import Warehouse, at
+
+from pipelines import models
+from pipelines.errors import ModelsFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb")
+    warehouse.change("gptbots", "a", "1", at(1))
+    warehouse.conversation("gptbots", "a", "1")
+    return warehouse
+
+
+def marts(path: Path) -> int:
+    """How many rows the marts give, freshness among them."""
+    with duckdb.connect(path, read_only=True) as connection:
+        names = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'marts'"
+        ).fetchall()
+        counts = [connection.execute(f"from marts.{name}").fetchall() for (name,) in names]
+    return sum(len(rows) for rows in counts)
+
+
+def test_an_empty_warehouse_has_empty_marts(tmp_path: Path) -> None:
+    empty = Warehouse(tmp_path / "warehouse.duckdb")
+    built = models.build(empty.path, tmp_path / "work", tests=True)
+    assert (built.models, built.warnings, marts(empty.path)) == (14, 0, 0)
+    assert built.tests > 50
+
+
+def test_the_file_is_free_after_each_build(warehouse: Warehouse, tmp_path: Path) -> None:
+    for _ in range(2):
+        built = models.build(warehouse.path, tmp_path / "work")
+        assert (built.models, built.tests) == (14, 0)
+        duckdb.connect(warehouse.path).close()
+        duckdb.connect(warehouse.path, read_only=True).close()
+        opened = f"import duckdb; duckdb.connect({str(warehouse.path)!r}).close()"
+        subprocess.run([sys.executable, "-c", opened], check=True)  # noqa: S603 - our own code
+
+
+def test_a_copy_under_another_name_answers_too(warehouse: Warehouse, tmp_path: Path) -> None:
+    models.build(warehouse.path, tmp_path / "work")
+    copy = tmp_path / "published.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{warehouse.path}' as original (read_only)")
+        connection.execute(f"attach '{copy}' as target")
+        connection.execute("copy from database original to target")
+    assert marts(copy) == marts(warehouse.path) == 7
+
+
+def test_dbt_keeps_quiet_and_leaves_nothing_behind(
+    warehouse: Warehouse, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = dict(os.environ), os.getcwd(), files(models.project_dir())  # noqa: PTH109
+    models.build(warehouse.path, tmp_path / "work")
+    assert (dict(os.environ), os.getcwd(), files(models.project_dir())) == before  # noqa: PTH109
+    assert capfd.readouterr() == ("", "")
+    assert (tmp_path / "work" / "dbt" / "logs" / "dbt.log").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"warehouse.duckdb", "work"}
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def test_a_failure_names_the_model_in_one_line(
+    warehouse: Warehouse, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    warehouse.run("drop table chat.sync_windows")
+    with pytest.raises(ModelsFailed, match=r"^stg_sync_windows: .*sync_windows") as failed:
+        models.build(warehouse.path, tmp_path / "work")
+    assert "\n" not in str(failed.value)
+    assert capfd.readouterr() == ("", "")
+    duckdb.connect(warehouse.path).close()
+
+
+def test_a_warehouse_that_another_process_holds_is_told(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    holding = f"""
+import duckdb, sys
+connection = duckdb.connect({str(warehouse.path)!r})
+print(flush=True)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", holding]
+    with subprocess.Popen(  # noqa: S603 - our own code
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ModelsFailed, match="lock"):
+            models.build(warehouse.path, tmp_path / "work")
+        assert other.stdin is not None
+        other.stdin.close()
+
+
+def test_importing_the_runner_does_not_import_dbt() -> None:
+    check = "import sys, pipelines.models; sys.exit('dbt' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)  # noqa: S603 - our own code

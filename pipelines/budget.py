@@ -28,7 +28,8 @@ class Budget:
         """Wait for a slot, hold it, give it back."""
         free_at = await self._free_at.get()
         try:
-            while (wait := max(free_at, self._closed_until) - self._clock()) > 0:
+            # Again after waking: the server may have asked for more silence meanwhile.
+            while (wait := max(free_at, self._closed_until) - self._clock()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
                 await asyncio.sleep(wait)
             free_at = 0.0
             yield

@@ -63,7 +63,9 @@ def session(connections: int) -> requests.Session:
     return made
 
 
-def error_for(status: int, retry_after: str | None = None) -> errors.ApiError | None:
+def error_for(  # noqa: PLR0911 - a table of statuses reads best as one return each
+    status: int, retry_after: str | None = None
+) -> errors.ApiError | None:
     """Return what an HTTP status means, None for success."""
     if status == requests.codes.ok:
         return None
@@ -102,7 +104,7 @@ def _seconds(retry_after: str) -> float:
 class Client:
     """Asks one API with one key. Requests run in `pool`, waiting happens in the event loop."""
 
-    def __init__(  # noqa: PLR0913 - each is a fact of its own
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a fact of its own
         self,
         base_url: str,
         key: Key,

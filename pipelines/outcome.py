@@ -9,7 +9,11 @@ from pipelines.jobs import BotName
 
 @dataclass
 class BotOutcome:
-    """What a sync did for one bot; `cursor` is the newest activity loaded."""
+    """What a sync did for one bot.
+
+    `cursor` is the newest activity loaded; `done` tells that reading has ended, `loaded` that
+    what was read is in the warehouse.
+    """
 
     source: str
     bot: str
@@ -21,6 +25,7 @@ class BotOutcome:
     certified: bool = True
     cursor: datetime | None = None
     done: bool = False
+    loaded: bool = False
     error: str | None = None
 
 

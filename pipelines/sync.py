@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
 
@@ -19,6 +20,9 @@ from pipelines.reader import Reader
 from pipelines.settings import Settings
 from pipelines.source import CURSORS
 from pipelines.warehouse import known
+
+if TYPE_CHECKING:
+    from pipelines.models import Built
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
@@ -111,6 +115,9 @@ class _Run:
                     for chunk in chunks(taken):
                         self._load(chunk)
                 self._progress(reader)
+                for outcome in self._outcome.bots.values():
+                    outcome.loaded = True
+                self._tell(self._outcome)
         return self._outcome
 
     def _load(self, chunk: Chunk) -> None:
@@ -146,7 +153,7 @@ class _Run:
         self._tell(self._outcome)
 
 
-def build_models(settings: Settings) -> None:
+def build_models(settings: Settings) -> "Built":
     """Build the models, under the lock, and note that they show all that is loaded.
 
     Raises:
@@ -154,8 +161,9 @@ def build_models(settings: Settings) -> None:
     """
     from pipelines import models  # noqa: PLC0415 - dbt costs a second and is often not needed
 
-    models.build(settings.warehouse, settings.work)
+    built = models.build(settings.warehouse, settings.work)
     _marker(settings).touch()
+    return built
 
 
 def _models(settings: Settings, outcome: Outcome, tell: Tell) -> None:

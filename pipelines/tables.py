@@ -202,4 +202,4 @@ READING = pa.schema(
         pa.field("message_extra", TEXT),
     ]
 )
-"""One received conversation before it is split over the tables; `last_message` says whether it has one."""
+"""One conversation as received, last message and all; `last_message`: whether it has one."""

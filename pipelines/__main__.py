@@ -1,0 +1,5 @@
+"""`python -m pipelines` is `convoy`."""
+
+from pipelines.cli import main
+
+main()

@@ -1,0 +1,210 @@
+"""The commands: parse, call, print. Heavy imports wait until a command needs them."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.errors import ConvoyError
+
+app = typer.Typer(
+    name="convoy",
+    help="""Chat conversations from GPTBots and OKChat into a DuckDB warehouse: complete, current,
+    counted to the last credit.
+
+    Run it in a directory that holds a .dlt/ folder: .dlt/config.toml for settings,
+    .dlt/secrets.toml for API keys, the environment on top (SOURCES__GPTBOTS__BASE_URL).
+    No account yet? `convoy demo` shows it all on simulated data.
+
+    Exit codes: 0 everything asked for is complete; 1 a bot or a step failed, the others are
+    loaded; 2 wrong usage or configuration, nothing was touched; 75 another program holds the
+    warehouse.""",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Source(StrEnum):
+    """The sources there are."""
+
+    GPTBOTS = "gptbots"
+    OKCHAT = "okchat"
+
+
+class Format(StrEnum):
+    """How a query's rows are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+@app.command()
+def sync(
+    source: Annotated[
+        list[Source] | None, typer.Option(help="Only this source; may be given again.")
+    ] = None,
+    no_models: Annotated[bool, typer.Option("--no-models", help="Load only.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load what is new since the last sync, then build the models if anything was.
+
+    The first sync of a bot begins at its source's start_date and commits in chunks, oldest
+    first: stopped at any moment, the next one goes on where it stood. A later sync reads again
+    from `lookback` behind the cursor, so that what settles late is seen. One bot's failure
+    stops no other.
+    """
+    from pipelines import output, settings
+    from pipelines import sync as run
+
+    configured = settings.load()
+    with output.progress(quiet=as_json) as tell:
+        outcome = run.sync(
+            configured, sources=[s.value for s in source or ()], models=not no_models, tell=tell
+        )
+    if as_json:
+        output.print_json(outcome.as_json())
+    else:
+        output.summary(outcome)
+    raise typer.Exit(0 if outcome.complete else 1)
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Show what is configured and try each key with one cheap request.
+
+    Every fault is named with its mend. Nothing is written.
+    """
+    from pipelines import check as run
+    from pipelines import output, settings
+
+    configured = settings.load()
+    findings = run.check(configured)
+    if as_json:
+        output.print_json({"findings": findings})
+    else:
+        output.findings(configured, findings)
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show each bot: rows, cursor, newest activity, last sync, and what is still to do."""
+    from pipelines import jobs, output, settings
+    from pipelines import status as run
+
+    configured = settings.load(need_bots=False)
+    names = [(name.source, name.bot) for name in jobs.names(configured)]
+    found = run.status(configured, names)
+    if as_json:
+        output.print_json(found.as_json())
+    else:
+        output.status(found)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SQL statement; - reads it from standard input.")],
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to write the rows.")] = (
+        Format.TABLE
+    ),
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file instead of standard output.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the warehouse in SQL; read only.
+
+    Tables are found in the schema `marts` first, then in `chat` (as loaded). For example:
+
+    convoy query "select platform, credits, share_of_credits from platform_breakdown"
+
+    convoy query -f csv -o spend.csv "from credit_spend_daily"
+    """
+    from pipelines import output, settings
+    from pipelines import query as run
+
+    form = Format.JSON if as_json else form
+    if form is Format.PARQUET and to is None and sys.stdout.isatty():
+        message = "Parquet is no text: name a file with --output"
+        raise typer.BadParameter(message)
+    configured = settings.load(need_bots=False)
+    rows = run.run(configured.warehouse, sys.stdin.read() if sql == "-" else sql)
+    output.rows(rows, form.value, to)
+
+
+@app.command()
+def models() -> None:
+    """Build the models alone, out of what is loaded."""
+    from pipelines import output, settings
+    from pipelines import sync as run
+
+    configured = settings.load(need_bots=False)
+    if not configured.warehouse.exists():
+        message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
+        raise ConvoyError(message)
+    with run.locked(configured):
+        built = run.build_models(configured)
+    output.say(f"{built.models} models built in {built.seconds:.1f} s")
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="The port, on loopback only.", min=0, max=65535)] = 8765,
+    gptbots: Annotated[int, typer.Option(help="GPTBots conversations.", min=0)] = 10_000,
+    bots: Annotated[int, typer.Option(help="GPTBots bots that they are spread over.", min=1)] = 2,
+    okchat: Annotated[int, typer.Option(help="OKChat conversations.", min=0)] = 2_000,
+    chatbots: Annotated[int, typer.Option(help="OKChat chatbots.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed is the same world.")] = 7,
+    tick: Annotated[
+        float | None, typer.Option(help="Every so many seconds conversations go on.")
+    ] = None,
+) -> None:
+    """Serve both APIs over a simulated world, until stopped with Ctrl-C.
+
+    Prints the configuration that points Convoy at it. Under /_sim/ other programs can let time
+    pass, change how the server behaves and make it fail.
+    """
+    from pipelines import demo
+
+    demo.serve(
+        demo.Size(gptbots=gptbots, bots=bots, okchat=okchat, chatbots=chatbots),
+        port=port,
+        seed=seed,
+        tick=tick,
+    )
+
+
+@app.command(name="demo")
+def show(
+    folder: Annotated[
+        Path, typer.Option("--dir", help="Where to put it; an earlier demo there is replaced.")
+    ] = Path("convoy-demo"),
+) -> None:
+    """See it work, without an account: simulated upstream, two syncs, models, answers."""
+    from pipelines import demo
+
+    demo.run(folder)
+
+
+def main() -> None:
+    """Run a command; an error is one sentence and its exit code, never a traceback."""
+    try:
+        app()
+    except ConvoyError as error:
+        _fail(str(error), error.exit_code)
+
+
+def _fail(message: str, code: int) -> None:
+    for line in message.splitlines():
+        sys.stderr.write(f"convoy: {line}\n")
+    sys.exit(code)

@@ -1,0 +1,93 @@
+"""Ad-hoc SQL on the warehouse: read only, and nothing but the warehouse."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOBase
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.errors import ConvoyError
+from pipelines.warehouse import connect
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
+
+
+class QueryFailed(ConvoyError):
+    """The SQL is wrong; the message is DuckDB's, with its hints."""
+
+    exit_code = 2
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse so that SQL can neither write nor reach beyond it.
+
+    Tables are found in `marts` first, then in `chat`.
+
+    Raises:
+        QueryFailed: there is no warehouse yet.
+        WarehouseBusy: a sync is writing at this moment.
+    """
+    if not path.exists():
+        message = f"there is no warehouse at {path} yet; run `convoy sync` first"
+        raise QueryFailed(message)
+    with connect(path, read_only=True) as connection:
+        known = {row[0] for row in connection.execute(_SCHEMAS).fetchall()}
+        searched = [schema for schema in ("marts", "chat") if schema in known]
+        connection.execute(f"set search_path = '{','.join(searched) or 'main'}'")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        yield connection
+
+
+def run(path: Path, sql: str) -> pa.Table:
+    """Run one statement and return its rows.
+
+    Raises:
+        QueryFailed: the SQL is wrong, or tries to write.
+    """
+    with reading(path) as connection:
+        try:
+            return connection.execute(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryFailed(str(error).strip()) from None
+
+
+def write_csv(table: pa.Table, to: TextIOBase) -> None:
+    """Write RFC 4180 CSV with a header; null is an empty field, instants are ISO 8601."""
+    writer = csv.writer(to, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for batch in table.to_batches():
+        rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        writer.writerows([text(value) for value in row] for row in rows)
+
+
+def write_json(table: pa.Table, to: TextIOBase) -> None:
+    """Write one array of objects, decimals as exact numbers."""
+    to.write(_ENCODER.encode(table.to_pylist()).decode() + "\n")
+
+
+def write_parquet(table: pa.Table, to: BinaryIO) -> None:
+    """Write Parquet with zstd."""
+    pq.write_table(table, to, compression="zstd")
+
+
+def text(value: object) -> str:
+    """Return a value as plain text."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    encoded = _ENCODER.encode(value).decode()
+    return encoded.strip('"')
+
+
+_SCHEMAS = (
+    "select schema_name from information_schema.schemata where catalog_name = current_catalog()"
+)

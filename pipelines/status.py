@@ -1,0 +1,144 @@
+"""How the warehouse stands, bot by bot; read only."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines import warehouse
+from pipelines.settings import Settings
+from pipelines.source import CURSORS, cursors_in
+
+
+@dataclass(frozen=True)
+class BotStatus:
+    """One bot; `pending` is what the next sync has to make good, None when nothing."""
+
+    source: str
+    bot: str
+    conversations: int = 0
+    deleted: int = 0
+    rejected: int = 0
+    cursor: datetime | None = None
+    newest_activity_at: datetime | None = None
+    last_sync_at: datetime | None = None
+    certified: bool | None = None
+    evidence: str | None = None
+    pending: str | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The warehouse and its bots, those configured and those that left rows behind."""
+
+    warehouse: Path
+    exists: bool
+    bots: list[BotStatus]
+    models_current: bool
+    interrupted: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document that `--json` prints."""
+        return asdict(self)
+
+
+def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
+    """Read how things stand.
+
+    Raises:
+        WarehouseBusy: a sync is writing at this moment.
+    """
+    found: dict[tuple[str, str], BotStatus] = {}
+    if settings.warehouse.exists():
+        with warehouse.connect(settings.warehouse, read_only=True) as connection:
+            if warehouse.has_tables(connection):
+                found = _bots(connection)
+    for source, bot in configured:
+        found.setdefault((source, bot), BotStatus(source, bot, pending="never synced"))
+    return Status(
+        warehouse=settings.warehouse,
+        exists=settings.warehouse.exists(),
+        bots=[found[key] for key in sorted(found)],
+        models_current=(settings.work / "models-current").exists(),
+        interrupted=any(settings.work.glob("dlt/convoy/*/*/*/*.parquet")),
+    )
+
+
+def _bots(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], BotStatus]:
+    cursors = _cursors(connection)
+    rows = connection.execute(_BOTS).to_arrow_table().to_pylist()
+    found = {}
+    for row in rows:
+        key = (row["source"], row["bot"])
+        row["pending"] = _pending(row.pop("window_end"), row["last_sync_at"])
+        found[key] = BotStatus(**row, cursor=cursors.get(key))
+    return found
+
+
+def _pending(window_end: datetime | None, finished_at: datetime | None) -> str | None:
+    """Tell how far a first sync came that did not end: its last window ends in the past."""
+    if window_end is None or finished_at is None or window_end > finished_at:
+        return None
+    return f"history read up to {window_end:%Y-%m-%d %H:%M}"
+
+
+def _cursors(connection: duckdb.DuckDBPyConnection) -> Mapping[tuple[str, str], datetime]:
+    from dlt.common.versioned_state import decompress_state  # noqa: PLC0415 - as in loader
+
+    stored = connection.execute(_STATE).fetchone()
+    if stored is None:
+        return {}
+    state = decompress_state(stored[0])
+    return {(s, bot): at for s in CURSORS for bot, at in cursors_in(state, s).items()}
+
+
+_STATE = """
+    select state from chat._dlt_pipeline_state
+    where pipeline_name = 'convoy'
+    order by version desc limit 1
+"""
+
+_BOTS = """
+    with
+
+    rows as (
+        select
+            source, bot,
+            count(*) filter (where deleted_at is null) as conversations,
+            count(*) filter (where deleted_at is not null) as deleted,
+            max(last_activity_at) as newest_activity_at
+        from chat.conversations
+        group by all
+    ),
+
+    windows as (
+        select
+            source, bot,
+            max(finished_at) as last_sync_at,
+            arg_max(window_end, finished_at) as window_end,
+            arg_max(certified, finished_at) as certified,
+            arg_max(evidence, finished_at) as evidence
+        from chat.sync_windows
+        group by all
+    ),
+
+    rejects as (
+        select source, bot, count(*) as rejected
+        from chat.rejected_rows
+        group by all
+    )
+
+    select
+        source, bot,
+        coalesce(conversations, 0) as conversations,
+        coalesce(deleted, 0) as deleted,
+        coalesce(rejected, 0) as rejected,
+        newest_activity_at, last_sync_at, window_end, certified, evidence
+    from rows
+    full join windows using (source, bot)
+    left join rejects using (source, bot)
+    order by source, bot
+"""

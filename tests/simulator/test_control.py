@@ -21,7 +21,8 @@ def test_state_advance_and_truth(client: Client, sim: Simulator) -> None:
 
 def test_knobs_and_faults(client: Client, sim: Simulator) -> None:
     body = {"order": "oldest_first", "latency": 0.01, "okchat_page_cap": 5}
-    assert client.ask("/_sim/knobs", method="POST", body=body).json["order"] == "oldest_first"
+    got = client.ask("/_sim/knobs", method="POST", body=body)
+    assert (got.status, got.json.get("order")) == (200, "oldest_first"), got.raw
     assert (sim.knobs.latency, sim.knobs.okchat_page_cap) == (0.01, 5)
     client.ask("/_sim/faults", method="POST", body={"script": ["rate_limited"], "reset": 0.25})
     assert sim.faults.reset == 0.25

@@ -93,7 +93,7 @@ def test_a_knob_takes_only_what_it_has() -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_serve_ticks_and_stops_on_signals(stop: signal.Signals) -> None:
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - this interpreter, with the text above
         [sys.executable, "-c", SERVED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.simulator import ABSENT, Simulator, World
+from pipelines.simulator.seeds import generator
 
 from .client import Client
 from .conftest import NOW, START
@@ -59,7 +60,7 @@ def test_gptbots_rows_are_of_this_period_and_of_every_kind() -> None:
     assert {"API", "LINE", "Intercom", "LiveChat"} < {r["conversation_type"] for r in rows}
     free = sum(r["cost_credit"] == 0 for r in rows)
     assert 10 <= free <= 60
-    digits = {-Decimal(r["cost_credit"]).as_tuple().exponent for r in rows}
+    digits = {len(str(r["cost_credit"]).partition(".")[2]) for r in rows}
     assert digits == {0, 1, 2, 3, 4, 5, 6}
     text = "".join(r["subject"] for r in rows)
     assert all(mark in text for mark in '"\\\n\t\U0001f64fสวั안녕你好注文')
@@ -174,22 +175,38 @@ def test_time_goes_on_with_and_without_activity() -> None:
 
 
 def test_credits_settle_late_but_within_half_an_hour() -> None:
-    world = World.seeded(7, bots={"support": 200_00}, start=START, now=NOW)
-    settled = 0
+    world = World.seeded(7, bots={"support": 5000}, start=START, now=NOW)
+    step, settled = timedelta(minutes=40), 0
+    old: dict[Any, dict[str, Any]] = {r["conversation_id"]: r for r in world.truth("gptbots")}
     for _ in range(60):
-        old: dict[Any, dict[str, Any]] = {r["conversation_id"]: r for r in world.truth("gptbots")}
-        world.advance(timedelta(minutes=20))
+        world.advance(step)
+        new: dict[Any, dict[str, Any]] = {r["conversation_id"]: r for r in world.truth("gptbots")}
         late = [
-            r
-            for r in world.truth("gptbots")
-            if r["conversation_id"] in old
-            and r["cost_credit"] != old[r["conversation_id"]]["cost_credit"]
-            and r["recent_chat_time"] == old[r["conversation_id"]]["recent_chat_time"]
+            r["recent_chat_time"]
+            for i, r in new.items()
+            if i in old
+            and r["cost_credit"] != old[i]["cost_credit"]
+            and r["recent_chat_time"] == old[i]["recent_chat_time"]
         ]
         settled += len(late)
-        ages = [world.now.timestamp() * 1000 - int(str(r["recent_chat_time"])) for r in late]
-        assert all(age <= (20 + 30) * 60_000 for age in ages)
+        earliest = world.now - step - timedelta(minutes=30)
+        assert all(chat >= earliest.timestamp() * 1000 for chat in late)
+        old = new
     assert settled
+
+
+def test_many_changes_and_few_leave_the_list_in_order() -> None:
+    world, rng = made(7), generator("changes")
+    for changes in (1, 5, 40, 31, 33, 200):
+        for _ in range(changes):
+            world.disturb("support", rng)
+            world.disturb("website", rng)
+        rows: list[dict[str, Any]] = world.truth("gptbots", "support")
+        times = [r["recent_chat_time"] for r in rows]
+        assert times == sorted(times, reverse=True)
+        assert len({r["conversation_id"] for r in rows}) == len(rows)
+        created = [datetime.fromisoformat(str(r["created_at"])) for r in world.truth("okchat")]
+        assert created == sorted(created, reverse=True)
 
 
 def test_a_real_clock_follows_the_real_time() -> None:

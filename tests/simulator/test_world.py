@@ -146,6 +146,8 @@ def test_begin_tie_delete_restore() -> None:
     world.delete("mine")
     world.delete("mine")
     assert len(world.truth("gptbots", "sales")) == count + 5
+    with pytest.raises(KeyError, match="sails"):
+        world.truth("gptbots", "sails")
     with pytest.raises(KeyError, match="mine"):
         world.chat("mine")
     world.restore("mine")

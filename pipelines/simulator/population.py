@@ -52,7 +52,7 @@ class Population:
             KeyError: No bot or chatbot ever had this name.
         """
         with self.lock:
-            if name is not None:
+            if name is not None:  # a misspelt name must not look like an empty bot
                 self.accounts[name]
             return [
                 from_json(row.render())

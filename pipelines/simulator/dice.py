@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from random import Random
 from typing import Self
 
@@ -33,6 +34,13 @@ def _stretch(rng: Random) -> int:
     return int(days + rng.expovariate(1 / 6) * MINUTE)
 
 
+@lru_cache(maxsize=4)  # tests make many worlds of one seed
+def _stocks(seed: int) -> tuple[list[str], list[Decimal], list[int], list[Traits]]:
+    rng = generator(seed, "stocks")
+    stretches = [_stretch(rng) for _ in range(2000)]
+    return texts(rng), _costs(rng), stretches, traits(rng)
+
+
 @dataclass(frozen=True, slots=True)
 class Dice:
     """A generator with the stocks; `stretches` are microseconds from first to last chat."""
@@ -47,9 +55,7 @@ class Dice:
     @classmethod
     def of(cls, seed: int, serials: Iterator[int]) -> Self:
         """Make the dice of a world."""
-        rng = generator(seed, "dice")
-        stretches = [_stretch(rng) for _ in range(2000)]
-        return cls(rng, serials, texts(rng), _costs(rng), stretches, traits(rng))
+        return cls(generator(seed, "dice"), serials, *_stocks(seed))
 
     def again(self, *parts: object) -> Self:
         """Return dice with the same stocks and a generator of their own."""

@@ -50,11 +50,12 @@ class Service:
 
     def reply(self, request: Request) -> Reply:
         """Answer a request to either API."""
-        knobs, at = self.knobs, monotonic()
+        at = monotonic()
         account = self._account(request)
         request.bot = account.name if account else None
         if self.on_request is not None:
             self.on_request(request)
+        knobs = self.knobs  # only now: the hook may have turned one
         if knobs.chaos and account and self._chaos.random() < knobs.chaos:
             self.world.disturb(account.name, self._chaos)
         fault, answer = self._answer(account, request, knobs)

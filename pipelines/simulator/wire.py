@@ -80,7 +80,8 @@ def _params(query: str) -> dict[str, str]:
     if "%" in query or "+" in query:
         return dict(parse_qsl(query, keep_blank_values=True))
     # Nothing is escaped in nearly every query, and parse_qsl is slow.
-    return {name: value for name, _, value in (part.partition("=") for part in query.split("&"))}
+    parts = [part.partition("=") for part in query.split("&") if part]
+    return {name: value for name, _, value in parts}
 
 
 def _length(headers: Mapping[str, str]) -> int:

@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from random import Random
-from threading import RLock
 from typing import Literal, Self
 
 from pipelines.simulator.account import Account, Api
 from pipelines.simulator.beginnings import begin
 from pipelines.simulator.clock import Clock
-from pipelines.simulator.conversation import Conversation, from_json
+from pipelines.simulator.conversation import Conversation
 from pipelines.simulator.dice import Dice, cost
 from pipelines.simulator.gptbots_conversation import GptbotsConversation
 from pipelines.simulator.life import Life, chat
 from pipelines.simulator.moments import DAY, micros
+from pipelines.simulator.population import Population
 from pipelines.simulator.rhythm import moments
 from pipelines.simulator.sampled import sampled
 
@@ -27,7 +27,7 @@ _QUIET = 10.0  # an account without history lives as if it had this many convers
 _PEOPLE = 3  # conversations for each user
 
 
-class World:
+class World(Population):
     """Bots and chatbots with conversations; `start` and `now` bound the history of a new bot."""
 
     def __init__(
@@ -38,17 +38,14 @@ class World:
         now: datetime | None = None,
         clock: Literal["fixed", "real"] = "fixed",
     ) -> None:
+        super().__init__()
         self.seed = seed
-        self.lock = RLock()
         present = now or datetime.now(UTC)
         self.start = start or present - _YEAR
         if self.start > present:
             msg = f"a world that starts at {self.start} can't be at {present}"
             raise ValueError(msg)
         self.clock = Clock(present, real=clock == "real")
-        self.accounts: dict[str, Account] = {}
-        self._by_key: dict[str, Account] = {}
-        self._rows: dict[str, Conversation] = {}
         self._dice = Dice.of(seed, count())
         self._life = Life(self._dice.again(seed, "life"))
         self._lived = present
@@ -90,21 +87,6 @@ class World:
     def now(self) -> datetime:
         """The present, UTC."""
         return self.clock.now
-
-    @property
-    def keys(self) -> dict[str, str]:
-        """The API key of each bot and chatbot."""
-        return {name: account.key for name, account in self.accounts.items()}
-
-    @property
-    def bot_ids(self) -> dict[str, str]:
-        """The id of each bot."""
-        return {a.name: a.id for a in self.accounts.values() if a.api == "gptbots"}
-
-    @property
-    def chatbot_ids(self) -> dict[str, str]:
-        """The id of each chatbot."""
-        return {a.name: a.id for a in self.accounts.values() if a.api == "okchat"}
 
     def add_bot(self, name: str, conversations: int = 0) -> None:
         """Add a bot with a history."""
@@ -219,36 +201,6 @@ class World:
             else:
                 self.delete(rng.choice(rows).conversation_id)
 
-    def opened_by(self, api: Api, key: str) -> Account | None:
-        """Return the account of an API that a key belongs to."""
-        account = self._by_key.get(key)
-        return account if account and account.api == api else None
-
-    def find(self, conversation_id: str) -> Conversation | None:
-        """Return a conversation that is there, None for a deleted or unknown one."""
-        row = self._rows.get(conversation_id)
-        return None if row is None or row.deleted else row
-
-    def truth(self, api: Api, name: str | None = None) -> list[dict[str, object]]:
-        """Return the rows of an API as it would send them now, newest first.
-
-        A bot that was removed has none; one whose key was revoked still has all.
-        """
-        with self.lock:
-            return [
-                from_json(row.render())
-                for account in self.accounts.values()
-                if account.api == api and not account.removed and name in (None, account.name)
-                for row in reversed(account.timeline.rows())
-            ]
-
-    def warm(self) -> None:
-        """Render every conversation now rather than when it is first asked for."""
-        with self.lock:
-            for account in self.accounts.values():
-                for row in account.timeline.rows():
-                    row.render()
-
     def _open(self, api: Api, name: str, conversations: int) -> None:
         with self.lock:
             if name in self.accounts:
@@ -263,24 +215,6 @@ class World:
             begun = moments(dice.rng, conversations, since, until)
             for row in begin(account, begun, until, dice):
                 self._add(row)
-
-    def _join(self, account: Account) -> None:
-        self.accounts[account.name] = account
-        self._by_key[account.key] = account
-
-    def _add(self, row: Conversation) -> None:
-        if row.conversation_id in self._rows:
-            msg = f"there is already a conversation {row.conversation_id}"
-            raise ValueError(msg)
-        self._rows[row.conversation_id] = row
-        row.home.timeline.put(row)
-
-    def _row(self, conversation_id: str) -> Conversation:
-        row = self.find(conversation_id)
-        if row is None:
-            msg = f"there is no conversation {conversation_id}"
-            raise KeyError(msg)
-        return row
 
     def _put(self, row: Conversation, fields: Mapping[str, object]) -> None:
         with row.home.timeline.changing(row):

@@ -3,7 +3,7 @@
 import json
 from decimal import Decimal
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_gptbots_serves_the_published_page() -> None:
     ("envelope", "name"),
     [("bare", "okchat_conversations.json"), ("data", "okchat_conversations_wrapped.json")],
 )
-def test_okchat_serves_the_published_list(envelope: Any, name: str) -> None:  # noqa: ANN401
+def test_okchat_serves_the_published_list(envelope: Literal["bare", "data"], name: str) -> None:
     with Simulator(World.samples(envelope)) as sim:
         client = Client(sim)
         assert client.okchat(page=1, limit=10).json == published(name)

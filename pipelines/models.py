@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -117,6 +118,8 @@ def _release() -> None:
         environment.close()
     DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     cleanup_event_logger()
+    for handler in logging.getLogger("file_log").handlers:
+        handler.close()
 
 
 def _results(outcome: dbtRunnerResult) -> Sequence[NodeResult]:

@@ -100,6 +100,16 @@ def test_the_ledger_follows_a_platform_that_got_another_name(
     assert warehouse.rows("select platform from marts.credit_ledger") == [("web",)]
 
 
+def test_the_ledger_follows_a_change_of_the_time_zone(warehouse: Warehouse, work: Path) -> None:
+    warehouse.change("gptbots", "a", "1", at(1, 15))
+    models.build(warehouse.path, work)
+    outcome = models.invoke("build", warehouse.path, work, ["--vars", "{time_zone: Asia/Tokyo}"])
+    assert outcome.exception is None
+    assert warehouse.rows("select spent_on, time_zone from marts.credit_ledger") == [
+        (date(2026, 3, 2), "Asia/Tokyo")
+    ]
+
+
 def test_a_deleted_conversation_keeps_its_credits(warehouse: Warehouse, work: Path) -> None:
     warehouse.change("gptbots", "a", "2.5", at(1))
     warehouse.conversation("gptbots", "a", "2.5", deleted_at=at(2))

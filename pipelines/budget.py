@@ -19,14 +19,13 @@ class Budget:
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._free_at: asyncio.Queue[float] = asyncio.Queue()
+        self._unused = per_minute
         self._closed_until = 0.0
-        for _ in range(per_minute):
-            self._free_at.put_nowait(0.0)
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Wait for a slot, hold it, give it back."""
-        free_at = await self._free_at.get()
+        free_at = await self._next()
         try:
             # Again after waking: the server may have asked for more silence meanwhile.
             while (wait := max(free_at, self._closed_until) - self._clock()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
@@ -35,6 +34,12 @@ class Budget:
             yield
         finally:
             self._free_at.put_nowait(free_at or self._clock() + MINUTE)
+
+    async def _next(self) -> float:
+        if self._unused:
+            self._unused -= 1
+            return 0.0
+        return await self._free_at.get()
 
     def close_for(self, seconds: float) -> None:
         """Send nothing for so long: the server asked for it."""

@@ -1,9 +1,22 @@
-"""Where a bot's incremental reading stands."""
+"""Where a bot's incremental reading stands, and where that is kept: in dlt's state."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import duckdb
+
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+FIELDS = {"gptbots": "recent_chat_time", "okchat": "updated_at"}
+"""The column that a source's cursor follows."""
+PIPELINE = "convoy"
+
+_PREFIX = "bot "
+_STATE = """
+    select state from chat._dlt_pipeline_state
+    where pipeline_name = ?
+    order by version desc limit 1
+"""
 
 
 @dataclass(frozen=True)
@@ -18,3 +31,34 @@ class Cursor:
     def start(self) -> datetime:
         """From where to read: the lookback behind the cursor, or the beginning."""
         return self.initial if self.last is None else max(self.initial, self.last - self.lookback)
+
+
+def resource_name(bot: str) -> str:
+    """Return the name of the dlt resource that keeps a bot's cursor."""
+    return _PREFIX + bot
+
+
+def cursors_in(state: object) -> dict[tuple[str, str], datetime]:
+    """Return the cursor of each (source, bot) out of a pipeline's state."""
+    found: dict[tuple[str, str], datetime] = {}
+    for source, field in FIELDS.items():
+        resources = _at(state, "sources", source, "resources")
+        for name in resources if isinstance(resources, Mapping) else ():
+            last = _at(resources, name, "incremental", field, "last_value")
+            if isinstance(last, datetime):
+                found[source, name.removeprefix(_PREFIX)] = last
+    return found
+
+
+def stored_cursors(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], datetime]:
+    """Return the cursors that a warehouse holds."""
+    from dlt.common.versioned_state import decompress_state  # noqa: PLC0415 - dlt is slow to load
+
+    stored = connection.execute(_STATE, [PIPELINE]).fetchone()
+    return cursors_in(decompress_state(stored[0])) if stored else {}
+
+
+def _at(value: object, *path: str) -> object:
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

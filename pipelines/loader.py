@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines import source, tables, warehouse
-from pipelines.cursor import Cursor
+from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError
 from pipelines.source import Batch
 
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     import dlt
 
 _DEFAULTS = {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",  # a closed network must not slow or fail a sync
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
     "LOAD__WORKERS": "4",
 }
 
 
 class Loader:
-    """Loads batches into one warehouse.
+    """Loads batches into one warehouse; `cursors` says where each (source, bot) stands.
 
     The warehouse is the only truth: local packages and state of an earlier run are thrown
     away, cursors come out of the warehouse. What an interrupted run had not loaded is read
@@ -38,12 +37,11 @@ class Loader:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._pipeline = _pipeline(path, self._folder)
         self._prepared = False
+        self.cursors: dict[tuple[str, str], datetime] = {}
         if path.exists():
-            self._restore()
-
-    def cursors(self, name: str) -> dict[str, datetime]:
-        """Return where each bot of a source stands."""
-        return source.cursors_in(self._pipeline.state, name)
+            with warehouse.connect(path) as connection:
+                self._prepared = warehouse.has_tables(connection)
+                self.cursors = stored_cursors(connection) if self._prepared else {}
 
     def load(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
         """Load a batch of one source, rows and cursors in one package.
@@ -66,11 +64,7 @@ class Loader:
             ).raise_on_failed_jobs()
         except PipelineStepFailed as failed:
             raise self._translated(failed) from failed
-
-    def _restore(self) -> None:
-        with warehouse.connect(self._path) as connection:
-            self._prepared = warehouse.has_tables(connection)
-        self._pipeline.sync_destination()
+        self.cursors = cursors_in(self._pipeline.state)
 
     def _translated(self, failed: BaseException) -> ConvoyError:
         """Find the cause that the user can do something about."""
@@ -87,7 +81,7 @@ def _pipeline(path: Path, folder: Path) -> "dlt.Pipeline":
 
     logging.getLogger("dlt").addFilter(_expected)
     return dlt.pipeline(
-        "convoy",
+        PIPELINE,
         destination=dlt.destinations.duckdb(str(path)),
         dataset_name=tables.DATASET,
         pipelines_dir=str(folder),

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -17,11 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines import query
-from pipelines.check import Finding
 from pipelines.outcome import BotOutcome, Outcome
 from pipelines.settings import Settings
 from pipelines.status import Status
 from pipelines.sync import Tell
+
+if TYPE_CHECKING:
+    from pipelines.check import Finding
 
 out = Console(highlight=False, soft_wrap=True)
 if not out.is_terminal:
@@ -32,7 +35,7 @@ _EVERY = 30.0
 _UNPRINTABLE = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if i not in (9, 10)}
 
 
-def findings(configured: Settings, found: Sequence[Finding]) -> None:
+def findings(configured: Settings, found: "Sequence[Finding]") -> None:
     """Print what is configured and what trying it showed."""
     out.print(Text(f"warehouse {configured.warehouse}"))
     for name, source in (("gptbots", configured.gptbots), ("okchat", configured.okchat)):

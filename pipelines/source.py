@@ -15,9 +15,7 @@ import pyarrow.compute as pc
 from dlt.extract import DltResource
 
 from pipelines import tables
-from pipelines.cursor import Cursor
-
-CURSORS = {"gptbots": "recent_chat_time", "okchat": "updated_at"}
+from pipelines.cursor import FIELDS, Cursor, resource_name
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,9 @@ def _resources(source: str, batch: Batch, cursors: Mapping[str, Cursor]) -> Iter
 def _incremental(source: str, bot: str, rows: pa.Table, cursor: Cursor) -> DltResource:
     """Return the resource of one bot; its cursor is committed with its rows."""
     incremental = dlt.sources.incremental[datetime](
-        CURSORS[source], initial_value=cursor.initial, lag=cursor.lookback.total_seconds()
+        FIELDS[source], initial_value=cursor.initial, lag=cursor.lookback.total_seconds()
     )
-    resource = _plain(tables.CONVERSATIONS, rows, f"bot {bot}")
+    resource = _plain(tables.CONVERSATIONS, rows, resource_name(bot))
     return resource.apply_hints(incremental=incremental)
 
 
@@ -75,20 +73,3 @@ def _plain(table: tables.Table, rows: pa.Table, name: str) -> DltResource:
     }
     resource: DltResource = dlt.resource([rows], name=name, **hints)
     return resource
-
-
-def cursors_in(state: Mapping[str, object], source: str) -> dict[str, datetime]:
-    """Return each bot's cursor out of a pipeline's state."""
-    found: dict[str, datetime] = {}
-    resources = _at(state, "sources", source, "resources")
-    for name in resources if isinstance(resources, Mapping) else ():
-        last = _at(resources, name, "incremental", CURSORS[source], "last_value")
-        if isinstance(last, datetime):
-            found[name.removeprefix("bot ")] = last
-    return found
-
-
-def _at(value: object, *path: str) -> object:
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value

@@ -1,6 +1,6 @@
 """How the warehouse stands, bot by bot; read only."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 
 from pipelines import warehouse
+from pipelines.cursor import stored_cursors
 from pipelines.settings import Settings
-from pipelines.source import CURSORS, cursors_in
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
 
 
 def _bots(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], BotStatus]:
-    cursors = _cursors(connection)
+    cursors = stored_cursors(connection)
     rows = connection.execute(_BOTS).to_arrow_table().to_pylist()
     found = {}
     for row in rows:
@@ -84,22 +84,6 @@ def _pending(window_end: datetime | None, finished_at: datetime | None) -> str |
         return None
     return f"history read up to {window_end:%Y-%m-%d %H:%M}"
 
-
-def _cursors(connection: duckdb.DuckDBPyConnection) -> Mapping[tuple[str, str], datetime]:
-    from dlt.common.versioned_state import decompress_state  # noqa: PLC0415 - as in loader
-
-    stored = connection.execute(_STATE).fetchone()
-    if stored is None:
-        return {}
-    state = decompress_state(stored[0])
-    return {(s, bot): at for s in CURSORS for bot, at in cursors_in(state, s).items()}
-
-
-_STATE = """
-    select state from chat._dlt_pipeline_state
-    where pipeline_name = 'convoy'
-    order by version desc limit 1
-"""
 
 _BOTS = """
     with

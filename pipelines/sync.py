@@ -18,7 +18,6 @@ from pipelines.news import News, news
 from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import Reader
 from pipelines.settings import Settings
-from pipelines.source import CURSORS
 from pipelines.warehouse import known
 
 if TYPE_CHECKING:
@@ -105,8 +104,8 @@ class _Run:
             http.session(CONCURRENCY) as session,
         ):
             chosen = list(self._outcome.bots)
-            cursors = {s: self._loader.cursors(s) for s in CURSORS}
-            at = {name: cursors[name.source].get(name.bot) for name in chosen}
+            cursors = self._loader.cursors
+            at = {name: cursors.get((name.source, name.bot)) for name in chosen}
             self._tasks = tasks(self._settings, at, Wire(session, pool, self._patience))
             with Reader({name: task.read for name, task in self._tasks.items()}) as reader:
                 while taken := reader.take(
@@ -131,13 +130,12 @@ class _Run:
         self._count(chunk, fresh)
 
     def _count(self, chunk: Chunk, fresh: News) -> None:
-        at = self._loader.cursors(chunk.source)
         loaded = {bot: len(rows) for bot, rows in by_bot(fresh.conversations).items()}
         for bot, reading in chunk.readings:
             outcome = self._outcome.bots[BotName(chunk.source, bot)]
             outcome.rejected += len(reading.rejected)
             outcome.rows_loaded += loaded.pop(bot, 0)
-            outcome.cursor = at.get(bot)
+            outcome.cursor = self._loader.cursors.get((chunk.source, bot))
             if reading.certificate:
                 outcome.windows += 1
                 outcome.certified &= reading.certificate.certified

@@ -36,6 +36,7 @@ format: $(READY) ## let the formatters do their work
 	$(BIN)/sqlfluff fix sql
 
 bench: $(READY) ## the benchmarks of the README
+	$(BIN)/python benchmarks/simulator_speed.py
 	$(BIN)/python benchmarks/run.py
 
 lock: $(READY) ## pin versions and hashes anew (no addresses)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.errors import ConvoyError
+from pipelines.errors import ConvoyError, Stopped
 
 app = typer.Typer(
     name="convoy",
@@ -67,10 +67,12 @@ def sync(
     from pipelines import sync as run
 
     configured = settings.load()
-    with output.progress(quiet=as_json) as tell:
-        outcome = run.sync(
-            configured, sources=[s.value for s in source or ()], models=not no_models, tell=tell
-        )
+    chosen = [s.value for s in source or ()]
+    try:
+        with output.progress(quiet=as_json) as tell:
+            outcome = run.sync(configured, sources=chosen, models=not no_models, tell=tell)
+    except KeyboardInterrupt:
+        raise Stopped("stopped; the next sync goes on from here") from None
     if as_json:
         output.print_json(outcome.as_json())
     else:
@@ -82,7 +84,7 @@ def sync(
 def check(as_json: AsJson = False) -> None:
     """Show what is configured and try each key with one cheap request.
 
-    Every fault is named with its mend. Nothing is written.
+    Every fault is named with its mend, and any of them ends it with 2. Nothing is written.
     """
     from pipelines import check as run
     from pipelines import output, settings
@@ -93,7 +95,7 @@ def check(as_json: AsJson = False) -> None:
         output.print_json({"findings": findings})
     else:
         output.findings(configured, findings)
-    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 2)
 
 
 @app.command()
@@ -202,6 +204,8 @@ def main() -> None:
         app()
     except ConvoyError as error:
         _fail(str(error), error.exit_code)
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
 
 
 def _fail(message: str, code: int) -> None:

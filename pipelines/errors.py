@@ -4,6 +4,7 @@ ConvoyError                    exit 1
 ├── ConfigurationError         exit 2: wrong configuration or usage, nothing was touched
 ├── WarehouseBusy              exit 75: another process holds the warehouse
 ├── WarehouseFailed            the warehouse can't be read or written
+├── Stopped                    exit 130: the user stopped it
 ├── ModelsFailed               a model or one of its tests failed
 └── ApiError                   a request failed; names bot, method and path, never the key
     ├── KeyRejected            the key is wrong, expired or revoked
@@ -44,6 +45,12 @@ class WarehouseBusy(ConvoyError):
 
 class WarehouseFailed(ConvoyError):
     """The warehouse can't be read or written."""
+
+
+class Stopped(ConvoyError):
+    """The user stopped it; nothing is lost."""
+
+    exit_code = 130
 
 
 class ModelsFailed(ConvoyError):

@@ -1,0 +1,392 @@
+"""The commands as a user types them: real processes, real exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.simulator import Faults
+
+if TYPE_CHECKING:
+    from conftest import MakeWorld, Simulate
+    from project import Project
+
+ROOT = Path(__file__).parent.parent
+WIDE = {"COLUMNS": "200"}
+
+
+def convoy(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command in the working directory."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "pipelines", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **WIDE, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.fixture
+def synced(project: Project, make_world: MakeWorld, simulate: Simulate) -> Project:
+    """A project whose small world is loaded, models and all."""
+    world = make_world(bots={"support": 120, "sales": 5}, chatbots={"website": 30})
+    project.configure(simulate(world))
+    done = convoy("sync")
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+def nothing_written(folder: Path) -> bool:
+    return {path.name for path in folder.iterdir()} == {".dlt"}
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    shown = convoy("--help").stdout
+
+    for command in ("sync", "check", "status", "query", "models", "simulate", "demo"):
+        assert re.search(rf"^\s+{command}\s", shown, re.MULTILINE)
+    assert "75" in shown
+
+
+def test_every_command_and_option_in_the_readme_exists() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in set(re.findall(r"convoy ([a-z]+)", readme)) - {"https"}:
+        shown = convoy(command, "--help")
+        assert shown.returncode == 0, command
+        row = re.search(rf"^\| `convoy {command}.*$", readme, re.MULTILINE)
+        for option in re.findall(r"`(--[a-z-]+)", row.group() if row else ""):
+            assert option in shown.stdout
+
+
+def test_sync_says_in_plain_lines_what_it_did(synced: Project) -> None:
+    again = convoy("sync")
+
+    assert again.returncode == 0
+    lines = again.stdout.splitlines()
+    assert len(lines) == 4
+    assert "gptbots support: 0 loaded of" in again.stdout
+    assert lines[-1].startswith("complete: 0 conversations loaded, 0 changes")
+    assert "models unchanged" in lines[-1]
+    assert again.stderr == ""
+    assert synced.warehouse.exists()
+
+
+def test_sync_with_json_prints_one_document_and_nothing_else(synced: Project) -> None:
+    done = convoy("sync", "--json", "--source", "gptbots")
+
+    document = json.loads(done.stdout)
+    assert document["complete"] is True
+    assert [bot["bot"] for bot in document["bots"]] == ["sales", "support"] or [
+        bot["bot"] for bot in document["bots"]
+    ] == ["support", "sales"]
+    assert document["models"] == "skipped"
+    assert done.stderr == ""
+    assert synced.warehouse.exists()
+
+
+def test_a_rejected_key_is_named_and_ends_with_1_while_the_others_are_loaded(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 20, "sales": 5})
+    project.configure(simulate(world), keys={"sales": "wrong-key-4711"})
+
+    done = convoy("sync", "--no-models")
+
+    assert done.returncode == 1
+    assert "gptbots sales: FAILED: the API key was rejected" in done.stdout
+    assert "bot sales, GET /v1/bot/conversation/page" in done.stdout
+    assert "wrong-key-4711" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert project.count("conversations") == 20
+
+
+def test_a_second_sync_at_once_ends_with_75(synced: Project) -> None:
+    with filelock.FileLock(synced.folder / ".convoy" / "warehouse" / "lock"):
+        done = convoy("sync")
+
+    assert done.returncode == 75
+    assert done.stderr.startswith("convoy: another sync holds")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_warehouse_held_by_another_program_ends_with_75(synced: Project) -> None:
+    holder = subprocess.Popen(  # noqa: S603 - a program of our own
+        [
+            sys.executable,
+            "-c",
+            "import duckdb,sys; c=duckdb.connect(sys.argv[1]); print('held', flush=True); input()",
+            str(synced.warehouse),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        for command in (["sync"], ["status"], ["query", "select 1"], ["models"]):
+            done = convoy(*command)
+            assert done.returncode == 75, (command, done.stdout, done.stderr)
+            assert "open in another program" in done.stderr
+        holder.communicate("\n")
+
+
+def test_wrong_configuration_ends_with_2_and_writes_nothing(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    project.configure(
+        simulate(make_world(bots={"support": 1})),
+        gptbots={"lookbak": "1h", "start_date": "yesterday"},
+    )
+    for command in ("sync", "check"):
+        done = convoy(command)
+
+        assert done.returncode == 2
+        assert "did you mean lookback?" in done.stderr
+        assert "start_date" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert nothing_written(project.folder)
+
+
+def test_without_any_configuration_the_mend_is_told(project: Project) -> None:
+    done = convoy("sync")
+
+    assert done.returncode == 2
+    assert "[sources.gptbots.bots.support]" in done.stderr
+    assert nothing_written(project.folder)
+
+
+def test_check_tries_each_key(project: Project, make_world: MakeWorld, simulate: Simulate) -> None:
+    upstream = simulate(make_world(bots={"support": 1}, chatbots={"website": 1}))
+    project.configure(upstream)
+    assert convoy("check").returncode == 0
+
+    upstream.world.revoke("support")
+    done = convoy("check")
+
+    assert done.returncode == 2
+    assert re.search(r"FAIL gptbots support: .*key", done.stdout)
+    assert re.search(r"ok +okchat website", done.stdout)
+    assert nothing_written(project.folder)
+
+
+def test_check_on_an_unreachable_host_ends_with_2(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    upstream = simulate(make_world(bots={"support": 1}))
+    project.configure(upstream, gptbots={"base_url": "http://127.0.0.1:9"})
+
+    done = convoy("check", "--json")
+
+    assert done.returncode == 2
+    assert [finding["ok"] for finding in json.loads(done.stdout)["findings"]].count(False) == 1
+    assert nothing_written(project.folder)
+
+
+def test_status_shows_each_bot(synced: Project) -> None:
+    document = json.loads(convoy("status", "--json").stdout)
+
+    bots = {bot["bot"]: bot for bot in document["bots"]}
+    assert {name: bot["conversations"] for name, bot in bots.items()} == {
+        "support": 120,
+        "sales": 5,
+        "website": 30,
+    }
+    newest = synced.rows(
+        "select max(last_activity_at) as at from chat.conversations where bot = 'support'"
+    )[0]["at"]
+    assert bots["support"]["cursor"] == newest.isoformat().replace("+00:00", "Z")
+    assert bots["support"]["certified"] is True
+    assert bots["support"]["pending"] is None
+    assert document["models_current"] is True
+    shown = convoy("status").stdout
+    assert re.search(r"gptbots\s+support\s+120\s+0\s+0", shown)
+
+
+def test_status_before_the_first_sync_says_so(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 1})))
+
+    done = convoy("status")
+
+    assert done.returncode == 0
+    assert "never synced" in done.stdout
+    assert nothing_written(project.folder)
+
+
+def test_models_alone_bring_marts_up_to_what_is_loaded(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 10})))
+    assert convoy("models").returncode == 1  # nothing is loaded yet
+    assert convoy("sync", "--no-models").returncode == 0
+    assert json.loads(convoy("status", "--json").stdout)["models_current"] is False
+
+    done = convoy("models")
+
+    assert done.returncode == 0, done.stderr
+    assert "models built" in done.stdout
+    assert project.rows("select count(*) as n from marts.conversations") == [{"n": 10}]
+    assert json.loads(convoy("status", "--json").stdout)["models_current"] is True
+
+
+def test_queries_come_out_in_each_format(synced: Project, tmp_path: Path) -> None:
+    sql = "select conversation_id, last_activity_at, cost_credit from chat.conversations order by 1"
+    wanted = synced.rows(sql)
+
+    table = convoy("query", sql)
+    assert "155 rows" in table.stdout
+
+    rows = list(csv.DictReader(io.StringIO(convoy("query", "-f", "csv", sql).stdout)))
+    assert [row["conversation_id"] for row in rows] == [row["conversation_id"] for row in wanted]
+    assert [row["cost_credit"] or None for row in rows] == [
+        None if row["cost_credit"] is None else str(row["cost_credit"]) for row in wanted
+    ]
+
+    found = json.loads(convoy("query", "--json", sql).stdout, parse_float=Decimal)
+    assert [row["cost_credit"] for row in found] == [row["cost_credit"] for row in wanted]
+
+    file = tmp_path / "rows.parquet"
+    assert convoy("query", "-f", "parquet", "-o", str(file), sql).returncode == 0
+    assert pq.read_table(file).to_pylist() == wanted
+
+    assert convoy("query", "-", text="select 42 as answer").stdout.split() == [
+        "answer",
+        "42",
+        "1",
+        "row",
+    ]
+
+
+def test_marts_are_found_before_what_is_loaded(synced: Project) -> None:
+    found = json.loads(convoy("query", "--json", "select platform from conversations").stdout)
+
+    assert len(found) == 155
+    assert synced.warehouse.exists()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from chat.conversations",
+        "create table chat.mine as select 1",
+        "drop schema marts cascade",
+        "copy chat.conversations to 'out.csv'",
+        "attach 'other.duckdb'",
+        "select * from read_csv('.dlt/secrets.toml')",
+        "set enable_external_access = true",
+        "install httpfs",
+        "selct 1",
+    ],
+)
+def test_a_query_can_neither_write_nor_reach_beyond(synced: Project, sql: str) -> None:
+    before = sorted(path.name for path in synced.folder.iterdir())
+    content = synced.warehouse.read_bytes()
+
+    done = convoy("query", sql)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("convoy: ")
+    assert "Traceback" not in done.stderr
+    assert "api_key" not in done.stdout
+    assert sorted(path.name for path in synced.folder.iterdir()) == before
+    assert synced.warehouse.read_bytes() == content
+
+
+def test_a_query_before_the_first_sync_says_what_to_do(project: Project) -> None:
+    done = convoy("query", "select 1")
+
+    assert done.returncode == 2
+    assert "run `convoy sync` first" in done.stderr
+    assert nothing_written(project.folder)
+
+
+def test_simulate_serves_what_it_says_to_configure(project: Project) -> None:
+    server = subprocess.Popen(  # noqa: S603 - our own command
+        [
+            *(sys.executable, "-u", "-m", "pipelines", "simulate", "--port", "0"),
+            *("--gptbots", "150", "--okchat", "20"),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert server.stdout
+    shown = ""
+    while "okchat.chatbots.site1" not in shown or shown.count("api_key") < 3:
+        line = server.stdout.readline()
+        assert line, "the simulator ended"
+        shown += line
+    config, secrets = shown.split("# secrets.toml")
+    (project.folder / ".dlt/config.toml").write_text(config[config.index("[") :])
+    (project.folder / ".dlt/secrets.toml").write_text(secrets)
+
+    done = convoy("sync", "--no-models")
+    server.send_signal(signal.SIGTERM)
+
+    assert server.wait(20) == 0
+    assert done.returncode == 0, done.stderr
+    assert project.count("conversations") == 170
+
+
+def test_the_demo_shows_answers_and_what_to_try_next(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+
+    done = convoy("demo", "--dir", str(folder))
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"whatsapp .*\d", done.stdout)
+    assert (folder / "warehouse.duckdb").exists()
+    assert str(folder / "warehouse.duckdb") in done.stdout
+    requests = re.search(r"(\d+) requests the first time, (\d+) the second", done.stdout)
+    assert requests
+    assert int(requests[2]) < int(requests[1])
+    assert convoy("demo", "--dir", str(folder)).returncode == 0  # an earlier demo is replaced
+
+
+def test_the_demo_touches_no_folder_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+
+    done = convoy("demo", "--dir", str(tmp_path))
+
+    assert done.returncode == 2
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_ctrl_c_ends_a_sync_that_waits_for_its_upstream(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    upstream = simulate(make_world(bots={"support": 1}), faults=Faults(server_error=1.0))
+    project.configure(upstream)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "sync"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    while len(upstream.log) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert said == "convoy: stopped; the next sync goes on from here\n"

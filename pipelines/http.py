@@ -63,7 +63,9 @@ def session(connections: int) -> requests.Session:
     return made
 
 
-def error_for(status: int, retry_after: str | None = None) -> errors.ApiError | None:
+def error_for(  # noqa: PLR0911 - a table, one line a status
+    status: int, retry_after: str | None = None
+) -> errors.ApiError | None:
     """Return what an HTTP status means, None for success."""
     if status == requests.codes.ok:
         return None
@@ -102,7 +104,7 @@ def _seconds(retry_after: str) -> float:
 class Client:
     """Asks one API with one key. Requests run in `pool`, waiting happens in the event loop."""
 
-    def __init__(  # noqa: PLR0913 - each is a fact of its own
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a fact of its own
         self,
         base_url: str,
         key: Key,
@@ -111,6 +113,7 @@ class Client:
         http: requests.Session,
         pool: Executor,
         patience: float = PATIENCE,
+        timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
@@ -119,6 +122,7 @@ class Client:
         self._http = http
         self._pool = pool
         self._patience = patience
+        self._timeout = timeout
         self.requests = 0
 
     async def get(
@@ -180,7 +184,7 @@ class Client:
                 self._base_url + path,
                 params=dict(params),
                 auth=self._key,
-                timeout=TIMEOUT,
+                timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
             ) as answer:

@@ -33,14 +33,14 @@ def _unknown_keys(
         path, inner = (*at, name), shape.get(name)
         if name not in shape:
             if _is_ours(file, at, name, value, shape):
-                yield _unknown(_dotted(path), file.path, name, shape)
+                yield _unknown(dotted(path), file.path, name, shape)
         elif isinstance(inner, Mapping) and ANY in inner:
             if not file.may_hold_keys:
-                yield f"{_dotted(path)} stands in {file.path}; move it to {SECRETS}, keys are there"
+                yield f"{dotted(path)} stands in {file.path}; move it to {SECRETS}, keys are there"
         elif isinstance(inner, Mapping) and isinstance(value, Mapping):
             yield from _unknown_keys(file, value, inner, path)
         elif isinstance(inner, Mapping):
-            yield f"{_dotted(path)} in {file.path} is no table; write [{_dotted(path)}] instead"
+            yield f"{dotted(path)} in {file.path} is no table; write [{dotted(path)}] instead"
 
 
 def _is_ours(file: File, at: tuple[str, ...], name: str, value: object, shape: Shape) -> bool:
@@ -117,7 +117,7 @@ def of_value(path: tuple[str, ...], what: str) -> str:
     where = SECRETS if len(path) > 3 and path[0] == "sources" else CONFIG
     name = variable(".".join(path))
     is_name = re.fullmatch(r"[A-Z0-9_]+", name)
-    return f"{_dotted(path)} {what} ({where}{f' or {name}' if is_name else ''})"
+    return f"{dotted(path)} {what} ({where}{f' or {name}' if is_name else ''})"
 
 
 def _what(kind: str, message: str, parts: list[str], fields: Collection[str]) -> str:
@@ -157,7 +157,7 @@ def _close(name: str, known: Iterable[str], least: float) -> list[str]:
     return [by_case[c] for c in difflib.get_close_matches(name.lower(), by_case, 1, least)]
 
 
-def _dotted(path: tuple[str, ...]) -> str:
+def dotted(path: tuple[str, ...]) -> str:
     """Write a path as TOML does, long names cut."""
     return ".".join(
         part if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", part) else json.dumps(part[:40])

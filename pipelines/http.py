@@ -113,6 +113,7 @@ class Client:
         http: requests.Session,
         pool: Executor,
         patience: float = PATIENCE,
+        timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
@@ -121,6 +122,7 @@ class Client:
         self._http = http
         self._pool = pool
         self._patience = patience
+        self._timeout = timeout
         self.requests = 0
 
     async def get(
@@ -182,7 +184,7 @@ class Client:
                 self._base_url + path,
                 params=dict(params),
                 auth=self._key,
-                timeout=TIMEOUT,
+                timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
             ) as answer:

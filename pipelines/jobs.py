@@ -11,7 +11,7 @@ from pipelines.budget import Budget
 from pipelines.cursor import BEGINNING, Cursor
 from pipelines.gptbots.api import GptbotsApi
 from pipelines.gptbots.scan import WINDOW_ROWS, Scan
-from pipelines.http import PATIENCE, Client, Key
+from pipelines.http import PATIENCE, TIMEOUT, Client, Key
 from pipelines.okchat.api import OkchatApi
 from pipelines.okchat.scan import Sweep
 from pipelines.reading import Reading
@@ -50,11 +50,13 @@ class Wire:
     http: requests.Session
     pool: Executor
     patience: float = PATIENCE
+    timeout: tuple[float, float] = TIMEOUT
 
     def client(self, of: Gptbots | Okchat, key: Key, bot: str) -> Client:
         """Return the client of one key."""
         budget = Budget(of.requests_per_minute)
-        return Client(of.base_url, key, bot, budget, self.http, self.pool, self.patience)
+        patience = (self.patience, self.timeout)
+        return Client(of.base_url, key, bot, budget, self.http, self.pool, *patience)
 
 
 def names(settings: Settings, sources: Collection[str] = ()) -> list[BotName]:

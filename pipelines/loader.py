@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from pipelines.errors import ConvoyError
 from pipelines.source import Batch
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import dlt
 
 _DEFAULTS = {

@@ -142,7 +142,7 @@ class Client:
         raise AssertionError  # tenacity either returns or raises
 
     def _attempts(self) -> tenacity.AsyncRetrying:
-        backoff = tenacity.wait_exponential_jitter(initial=0.2, max=_LONGEST_PAUSE, jitter=0.2)
+        backoff = tenacity.wait_random(0, 0.2) + tenacity.wait_exponential(0.2, _LONGEST_PAUSE)
 
         def pause(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None

@@ -20,9 +20,7 @@ OKCHAT = {
     "platform", "state", "sns_user_id", "user_id", "session_token", "voice_path", "metadata",
     "last_message",
 }  # fmt: skip
-_ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d):(\d\d)"
-)
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d):(\d\d)")
 
 
 def of_iso(text: str) -> datetime:

@@ -1,6 +1,7 @@
 """One key's way to its API: auth, timeouts, retries, rate budget, and what an answer means."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -95,10 +96,20 @@ def limited(retry_after: str | None) -> errors.RateLimited:
 def _seconds(retry_after: str) -> float:
     with suppress(ValueError):
         return max(0.0, float(retry_after))
-    with suppress(ValueError):
-        until = parsedate_to_datetime(retry_after)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
-    return 0.0
+    until = _date(retry_after)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds()) if until else 0.0
+
+
+@dataclass
+class _Patience:
+    """Tells when to give up; waiting for the budget's turn is no failure and does not count."""
+
+    seconds: float
+    queued: float = 0.0
+
+    def __call__(self, state: tenacity.RetryCallState) -> bool:
+        failing = (state.seconds_since_start or 0.0) - self.queued
+        return failing + state.upcoming_sleep >= self.seconds
 
 
 class Client:
@@ -137,16 +148,17 @@ class Client:
         what it means; anything `Transient` is asked again.
         """
         where = f"bot {self._bot}, GET {path}"
+        patience = _Patience(self._patience)
         try:
-            async for attempt in self._attempts():
+            async for attempt in self._attempts(patience):
                 with attempt:
-                    return await self._once(path, params, read)
+                    return await self._once(path, params, read, patience)
         except errors.ApiError as error:
             raise error.at(where) from error.__cause__
         raise AssertionError  # tenacity either returns or raises
 
-    def _attempts(self) -> tenacity.AsyncRetrying:
-        backoff = tenacity.wait_exponential_jitter(initial=0.2, max=_LONGEST_PAUSE, jitter=0.2)
+    def _attempts(self, patience: _Patience) -> tenacity.AsyncRetrying:
+        backoff = tenacity.wait_random(0, 0.2) + tenacity.wait_exponential(0.2, _LONGEST_PAUSE)
 
         def pause(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -158,7 +170,7 @@ class Client:
         return tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(errors.Transient),
             wait=pause,
-            stop=tenacity.stop_before_delay(self._patience),
+            stop=patience,
             reraise=True,
         )
 
@@ -167,8 +179,11 @@ class Client:
         path: str,
         params: Mapping[str, str | int],
         read: Callable[[int, Reply, str | None], T],
+        patience: _Patience,
     ) -> T:
+        queued_at = time.monotonic()
         async with self._budget.slot():
+            patience.queued += time.monotonic() - queued_at
             self.requests += 1
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._exchange, path, params, read)
@@ -211,6 +226,8 @@ def _unreachable(broken: Exception) -> errors.ApiError:
 
 
 def _date(header: str | None) -> datetime | None:
+    """Read an HTTP date; one that names no zone is UTC, as all of them should be."""
     with suppress(ValueError, TypeError):
-        return parsedate_to_datetime(header) if header else None
+        found = parsedate_to_datetime(header) if header else None
+        return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
     return None

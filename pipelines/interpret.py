@@ -74,7 +74,7 @@ def _array(rows: Sequence[Row], column: pa.Field, key: str, read: Callable[[Any]
             message = "is missing"
             raise ValueError(message)  # noqa: TRY301 - gets its field's name below
         return pa.array(found, column.type)
-    except (ValueError, TypeError, OverflowError) as unreadable:
+    except (ValueError, TypeError, OverflowError, RecursionError) as unreadable:
         message = f"{key or column.name} {unreadable}"
         raise ValueError(message[:500]) from unreadable
 

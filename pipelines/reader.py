@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -55,8 +56,7 @@ class Reader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._cancel)
+        self._signal(self._cancel)
         self._thread.join()
 
     def take(
@@ -86,7 +86,7 @@ class Reader:
         return all(progress.done for progress in self.progress.values())
 
     def _signal(self, call: Callable[[], object]) -> None:
-        if self._thread.is_alive() and not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: all is read
             self._loop.call_soon_threadsafe(call)
 
     def _cancel(self) -> None:

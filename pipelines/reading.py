@@ -41,10 +41,10 @@ class Reading:
 
 
 def merge(parts: Sequence[Interpreted]) -> Interpreted:
-    """Put pages together, in the order received."""
+    """Put pages together, in the order received; a rejected row that came twice is one."""
     tables = [READING.empty_table(), *(part.table for part in parts)]
-    rejected = [row for part in parts for row in part.rejected]
-    return Interpreted(pa.concat_tables(tables).combine_chunks(), rejected)
+    rejected = dict.fromkeys(row for part in parts for row in part.rejected)
+    return Interpreted(pa.concat_tables(tables).combine_chunks(), list(rejected))
 
 
 def distinct(rows: Interpreted) -> int:

@@ -42,17 +42,29 @@ SOURCES = {"gptbots": gptbots, "okchat": okchat}
 
 
 def _resources(source: str, batch: Batch, cursors: Mapping[str, Cursor]) -> Iterator[DltResource]:
-    behind = []
+    others = []
     for bot, rows in batch.conversations.items():
-        fresh = pc.greater_equal(rows["last_activity_at"], pa.scalar(cursors[bot].start))
-        behind.append(rows.filter(pc.invert(fresh)))
-        yield _incremental(source, bot, rows.filter(fresh), cursors[bot])
-    # Rows behind the cursor (migrated, or missed before) are loaded too, but move no cursor.
-    if any(map(len, behind)):
-        yield _plain(tables.CONVERSATIONS, pa.concat_tables(behind), "behind the cursor")
+        moving = _moves(rows, cursors[bot])
+        others.append(rows.filter(pc.invert(moving)))
+        yield _incremental(source, bot, rows.filter(moving), cursors[bot])
+    if any(map(len, others)):
+        yield _plain(tables.CONVERSATIONS, pa.concat_tables(others), "moving no cursor")
     for table in tables.ALL:
         if table.name in batch.rest:
             yield _plain(table, batch.rest[table.name], table.name)
+
+
+def _moves(rows: pa.Table, cursor: Cursor) -> pa.Array:
+    """Tell which rows move the cursor; dlt would drop others that it deems seen.
+
+    One that is dated later than it was received does not: a cursor ahead of time would hide
+    what happens until then.
+    """
+    activity = rows["last_activity_at"]
+    beyond = pc.greater_equal(activity, pa.scalar(cursor.initial, activity.type))
+    if cursor.last is not None:
+        beyond = pc.greater(activity, pa.scalar(cursor.last, activity.type))
+    return pc.and_(beyond, pc.less_equal(activity, rows["observed_at"]))
 
 
 def _incremental(source: str, bot: str, rows: pa.Table, cursor: Cursor) -> DltResource:

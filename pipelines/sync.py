@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,12 @@ class _Run:
         fresh = news(read, known(self._settings.warehouse, chunk.source, read["conversation_id"]))
         if fresh:
             _marker(self._settings).unlink(missing_ok=True)
-        cursors = {n.bot: t.cursor for n, t in self._tasks.items() if n.source == chunk.source}
+        at = self._loader.cursors(chunk.source)
+        cursors = {
+            name.bot: replace(task.cursor, last=at.get(name.bot))
+            for name, task in self._tasks.items()
+            if name.source == chunk.source
+        }
         self._loader.load(chunk.source, chunk.batch(fresh), cursors)
         self._count(chunk, fresh)
 

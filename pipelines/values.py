@@ -32,10 +32,14 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON is any shape
         ValueError: the body is no JSON.
     """
     try:
-        return _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # Slower, but it reads lone surrogates, so that one such row does not cost its page.
-        return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+        try:
+            return _DECODER.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # Slower, but it reads lone surrogates, so that one such row does not cost its page.
+            return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+    except (RecursionError, ArithmeticError):
+        message = "nested too deeply, or a number that is too large"
+        raise ValueError(message) from None
 
 
 def text(value: object) -> str | None:
@@ -62,7 +66,7 @@ def integer(value: object) -> int | None:
         return value
     number = _number(value)
     if number != number.to_integral_value() or not -_INT64 <= number < _INT64:
-        message = f"is no whole number: {value!r}"
+        message = f"is no whole number: {_shown(value)}"
         raise ValueError(message)
     return int(number)
 
@@ -74,7 +78,7 @@ def credit(value: object) -> Decimal | None:
     try:
         return _number(value).quantize(CREDIT, context=_EXACT)
     except InvalidOperation:
-        message = f"does not fit DECIMAL(28, 10): {value!r}"
+        message = f"does not fit DECIMAL(28, 10): {_shown(value)}"
         raise ValueError(message) from None
 
 
@@ -82,7 +86,7 @@ def flag(value: object) -> bool | None:
     """Return true, false or null; nothing else is guessed at."""
     if value is None or isinstance(value, bool):
         return value
-    message = f"is neither true nor false: {value!r}"
+    message = f"is neither true nor false: {_shown(value)}"
     raise ValueError(message)
 
 
@@ -109,7 +113,10 @@ def json_text(value: object) -> str | None:
 
 def raw_json(value: object) -> str:
     """Return JSON of anything that was received, escaped to ASCII, without session tokens."""
-    return json.dumps(without_secrets(value), default=str, sort_keys=True)
+    try:
+        return json.dumps(without_secrets(value), default=str, sort_keys=True)
+    except RecursionError:
+        return '"nested too deeply to be kept"'
 
 
 def without_secrets(value: object) -> object:
@@ -127,18 +134,24 @@ def unknown(row: Mapping[str, object], known: frozenset[str]) -> str | None:
     return json_text(found) if found else None
 
 
+def _shown(value: object) -> str:
+    """Write a value into a reason, which is stored: without session tokens."""
+    return repr(without_secrets(value))
+
+
 def _iso(value: str) -> int:
     try:
         found = datetime.fromisoformat(value.strip())
-    except ValueError:
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         message = f"is no instant: {value!r}"
         raise ValueError(message) from None
-    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    return (found - _EPOCH) // _MICROSECOND
 
 
 def _number(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        message = f"is no number: {value!r}"
+        message = f"is no number: {_shown(value)}"
         raise ValueError(message)  # noqa: TRY004 - callers handle one kind: unreadable
     try:
         number = Decimal(value)

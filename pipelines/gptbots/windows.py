@@ -1,5 +1,6 @@
 """Windows of time over epoch milliseconds; pure."""
 
+from calendar import timegm
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -9,7 +10,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def milliseconds(at: datetime) -> int:
     """Return whole epoch milliseconds, rounded down."""
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    # No subtraction: the instants of configuration and cursors are pendulum's, whose
+    # differences are no plain timedelta.
+    return timegm(at.utctimetuple()) * 1000 + at.microsecond // 1000
 
 
 def instant(at: int) -> datetime:

@@ -40,14 +40,14 @@ class OkchatApi:
         """Requests sent so far, retries included."""
         return self._client.requests
 
-    async def page(self, number: int) -> Page:
+    async def page(self, number: int, size: int | None = None) -> Page:
         """Ask for page `number` (from 1); the server may give fewer rows than the page size."""
         page, limit = self._names
 
         def read(status: int, reply: Reply, retry_after: str | None) -> Page:
             return read_page(status, reply, retry_after, self._bot)
 
-        return await self._client.get(self._path, {page: number, limit: self._size}, read)
+        return await self._client.get(self._path, {page: number, limit: size or self._size}, read)
 
 
 def read_page(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page:

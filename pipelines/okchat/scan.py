@@ -2,19 +2,20 @@
 
 There is no time filter and no count, and the list is ordered by creation, not by update, so
 nothing short of the whole list is enough. A page shorter than asked proves nothing, since the
-server may cap pages: the list ends at an empty page or at one that brings nothing new.
+server may cap pages: the list ends at an empty page, or at one that brings nothing new although
+nothing began at the head meanwhile (a server that repeats its last page).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
-import pyarrow as pa
-
+from pipelines.errors import NotCertified
 from pipelines.interpret import Interpreted
 from pipelines.okchat.api import Page
 from pipelines.reading import Certificate, Reading, distinct, merge
 
-Ask = Callable[[int], Awaitable[Page]]
+Ask = Callable[[int, int | None], Awaitable[Page]]
+"""Ask for (page number, page size or the usual one)."""
 
 PIECE_ROWS = 25_000
 """Rows of one piece of a sweep."""
@@ -30,10 +31,14 @@ class Sweep:
         self._requests = 0
 
     async def read(self) -> AsyncIterator[Reading]:
-        """Yield the sweep in pieces, least recently updated first, once all of it is read."""
+        """Yield the sweep in pieces, least recently updated first, once all of it is read.
+
+        Raises:
+            NotCertified: the server gives the same page whatever is asked.
+        """
         started_at = datetime.now(UTC)
         await self._forward()
-        await self._forward()  # the head again: what began meanwhile stands there
+        await self._head()  # what began meanwhile stands there
         rows = merge(self._pages)
         certificate = self._certificate(rows, started_at)
         table = rows.table.sort_by("last_activity_at")
@@ -43,17 +48,38 @@ class Sweep:
         yield Reading(pieces[-1] if pieces else table, rows.rejected, certificate)
 
     async def _forward(self) -> None:
-        """Read pages from the first on, until one brings nothing new."""
+        """Read pages from the first on, to the end of the list."""
         number = 1
-        while self._add(await self._ask(number)):
+        while found := await self._page(number):
+            if not self._is_news(found) and not await self._head():
+                if number == 2 and len(found) > 1:
+                    await self._try_paging()
+                return
             number += 1
 
-    def _add(self, page: Page) -> bool:
-        """Keep a page; tell whether it brought anything new."""
+    async def _head(self) -> bool:
+        """Read pages from the first on until one brings nothing new; tell whether one did."""
+        number = 1
+        while self._is_news(await self._page(number)):
+            number += 1
+        return number > 1
+
+    async def _try_paging(self) -> None:
+        """Page 2 was page 1 again: let two pages of one row show that there was only one."""
+        first, second = await self._page(1, 1), await self._page(2, 1)
+        if first == second or len(first) != 1 or len(second) != 1:
+            message = "page 2 is page 1 again; set page_param and limit_param as the API names them"
+            raise NotCertified(message)
+
+    async def _page(self, number: int, size: int | None = None) -> set[str]:
+        """Read a page and keep it; return what identifies its rows."""
+        page = await self._ask(number, size)
         self._requests += 1
         self._pages.append(page.rows)
-        ids: pa.Array = page.rows.table["conversation_id"]
-        found = {*ids.to_pylist(), *(row.raw for row in page.rows.rejected)}
+        ids: list[str] = page.rows.table["conversation_id"].to_pylist()
+        return {*ids, *(row.raw for row in page.rows.rejected)}
+
+    def _is_news(self, found: set[str]) -> bool:
         news = found - self._seen
         self._seen |= found
         return bool(news)

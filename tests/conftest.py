@@ -1,0 +1,69 @@
+"""What every test may start from: a world, a simulator of it, a project that reads it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from hypothesis import settings
+
+from pipelines.simulator import Faults, Knobs, Simulator, World
+from project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+# Found failures are printed; nothing is timed, and nothing is kept between runs.
+settings.register_profile("convoy", deadline=None, database=None, max_examples=50)
+settings.load_profile("convoy")
+
+
+class MakeWorld(Protocol):
+    def __call__(
+        self, *, bots: Mapping[str, int] | None = None, chatbots: Mapping[str, int] | None = None
+    ) -> World: ...
+
+
+class Simulate(Protocol):
+    def __call__(
+        self, world: World, knobs: Knobs | None = None, faults: Faults | None = None
+    ) -> Simulator: ...
+
+
+@pytest.fixture
+def make_world() -> MakeWorld:
+    """Make a world that has lived until a minute ago: its present lies behind the real one."""
+
+    def make(
+        *, bots: Mapping[str, int] | None = None, chatbots: Mapping[str, int] | None = None
+    ) -> World:
+        now = datetime.now(UTC) - timedelta(minutes=1)
+        return World.seeded(7, bots=bots, chatbots=chatbots, now=now)
+
+    return make
+
+
+@pytest.fixture
+def simulate() -> Iterator[Simulate]:
+    """Serve worlds until the test ends."""
+    with ExitStack() as running:
+
+        def start(
+            world: World, knobs: Knobs | None = None, faults: Faults | None = None
+        ) -> Simulator:
+            return running.enter_context(Simulator(world, knobs, faults))
+
+        yield start
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An empty project in a directory of its own, which becomes the working directory."""
+    folder = tmp_path / "project"
+    (folder / ".dlt").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    return Project(folder)

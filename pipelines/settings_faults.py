@@ -32,7 +32,7 @@ def _unknown_keys(
     for name, value in table.items():
         path, inner = (*at, name), shape.get(name)
         if name not in shape:
-            if _is_ours(file, at, name, value, shape):
+            if _is_ours(file, at, name, shape):
                 yield _unknown(dotted(path), file.path, name, shape)
         elif isinstance(inner, Mapping) and ANY in inner:
             if not file.may_hold_keys:
@@ -43,11 +43,11 @@ def _unknown_keys(
             yield f"{dotted(path)} in {file.path} is no table; write [{dotted(path)}] instead"
 
 
-def _is_ours(file: File, at: tuple[str, ...], name: str, value: object, shape: Shape) -> bool:
+def _is_ours(file: File, at: tuple[str, ...], name: str, shape: Shape) -> bool:
     """Tell whether an unknown name is a fault, or may be somebody else's."""
     match at:
         case ():
-            return isinstance(value, Mapping) and bool(_close(name, shape, 0.85))
+            return bool(_close(name, shape, 0.85))
         case ("destination",):
             return False
         case ("destination", _):

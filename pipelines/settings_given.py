@@ -83,11 +83,10 @@ class Given:
 
         *sections, key = path.split(".")
         for provider in self._providers:
-            if not is_secret or provider.supports_secrets:
-                hint = TSecretValue if is_secret else str
-                found: object = provider.get_value(key, hint, "", *sections)[0]
-                if found is not None:
-                    return found
+            hint = TSecretValue if is_secret else str  # dlt looks for secrets in more places
+            found: object = provider.get_value(key, hint, "", *sections)[0]
+            if found is not None:
+                return found
         return None
 
     def bots(self, path: str, fields: Collection[str]) -> Mapping[str, object]:

@@ -83,7 +83,7 @@ def whole(most: int) -> Callable[[object], int]:
     """Return the reader of whole numbers from 1 to `most`."""
 
     def read(value: object) -> int:
-        text = "" if isinstance(value, bool) else str(value).strip()
+        text = str(value).strip()
         if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
             raise ValueError(f"is no whole number from 1 to {most}; write it like 100")
         return int(text)

@@ -418,6 +418,11 @@ BAD_VALUES = [
     ("destination.duckdb.credentials", '"~nobody-here/b"', "can't be reached; correct the path"),
     ("destination.duckdb.credentials", '"chat.duckdb"', "would hide the schema 'chat'"),
     ("destination.duckdb.credentials", '"Marts.v2.duckdb"', "would hide the schema 'marts'"),
+    (
+        "destination.duckdb.credentials",
+        '"chat_staging.duckdb"',
+        "would hide the schema 'chat_staging'",
+    ),
     ("destination.duckdb.credentials", '"staging"', "would hide the schema 'staging'"),
     ("destination.duckdb.credentials", '"intermediate.db"', "would hide the schema 'intermediate'"),
     ("publish.path", '"."', "is a folder, not a file; add a file name"),

@@ -15,7 +15,7 @@ from pipelines.outcome import Outcome
 from pipelines.simulator import Simulator, World
 from pipelines.simulator import serve as serve_world
 
-_MARK = "# made by convoy demo"
+MARK = "# made by convoy demo"
 _SPEND = """
     select
         spent_on as day, sum(credits) as credits, sum(conversations)::bigint as conversations,
@@ -80,7 +80,7 @@ def serve(size: Size, *, port: int, seed: int, tick: float | None) -> None:
 def run(folder: Path) -> None:
     """Sync a simulated world twice in a folder of its own and show the answers."""
     command = Path(sys.argv[0]).absolute()
-    folder = _fresh(folder)
+    folder = fresh(folder)
     world = Size(gptbots=4_000, bots=2, okchat=600, chatbots=1).world(seed=7, days=120)
     with Simulator(world) as simulator, _inside(folder):
         _write(simulator.url, world)
@@ -126,7 +126,7 @@ def _spread(total: int, over: int) -> list[int]:
     return [total // over + (i < total % over) for i in range(over)]
 
 
-def _fresh(folder: Path) -> Path:
+def fresh(folder: Path) -> Path:
     """Make the folder; replace an earlier demo, touch nothing else.
 
     Raises:
@@ -135,7 +135,7 @@ def _fresh(folder: Path) -> Path:
     folder = folder.absolute()
     made = folder / ".dlt" / "config.toml"
     if folder.exists() and any(folder.iterdir()):
-        if not (made.exists() and made.read_text(encoding="utf-8").startswith(_MARK)):
+        if not (made.exists() and made.read_text(encoding="utf-8").startswith(MARK)):
             message = f"{folder} holds something else; name another folder with --dir"
             raise ConfigurationError(message)
         shutil.rmtree(folder)
@@ -154,7 +154,7 @@ def _inside(folder: Path) -> Iterator[None]:
 
 
 def _write(url: str, world: World) -> None:
-    Path(".dlt/config.toml").write_text(f"{_MARK}\n{config(url)}", encoding="utf-8")
+    Path(".dlt/config.toml").write_text(f"{MARK}\n{config(url)}", encoding="utf-8")
     Path(".dlt/secrets.toml").write_text(secrets(world), encoding="utf-8")
 
 

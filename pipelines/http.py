@@ -215,7 +215,7 @@ class Client:
 def _unreachable(broken: Exception) -> errors.ApiError:
     """Say what broke by its kind: the text of such exceptions may bear the URL's parameters."""
     if isinstance(broken, requests.exceptions.SSLError):
-        return errors.ApiError("the server's certificate can't be verified; check base_url or CA")
+        return errors.ApiError("no safe connection can be made (TLS); check base_url and the CA")
     if isinstance(broken, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
         return errors.BadRequest("base_url is no usable address; correct it")
     if isinstance(broken, requests.Timeout | urllib3.exceptions.TimeoutError):

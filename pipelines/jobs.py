@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import requests
@@ -45,16 +45,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Wire:
-    """What all requests share: connections, and the threads that wait for answers."""
+    """What all requests share: connections, the threads that wait for answers, the budgets."""
 
     http: requests.Session
     pool: Executor
     patience: float = PATIENCE
     timeout: tuple[float, float] = TIMEOUT
+    budgets: dict[str, Budget] = field(default_factory=dict, repr=False)
 
     def client(self, of: Gptbots | Okchat, key: Key, bot: str) -> Client:
-        """Return the client of one key."""
-        budget = Budget(of.requests_per_minute)
+        """Return a client; bots with one key and host share its budget."""
+        budget = self.budgets.setdefault(of.base_url + key.value, Budget(of.requests_per_minute))
         patience = (self.patience, self.timeout)
         return Client(of.base_url, key, bot, budget, self.http, self.pool, *patience)
 

@@ -97,7 +97,7 @@ class Settings(BaseModel):
     @property
     def work(self) -> Path:
         """Where lock, load packages and models' artefacts lie: beside the warehouse."""
-        return self.warehouse.parent / ".convoy" / self.warehouse.stem
+        return self.warehouse.parent / ".convoy" / self.warehouse.name
 
 
 _WAREHOUSE = ("destination", "duckdb", "credentials")

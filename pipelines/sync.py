@@ -19,7 +19,7 @@ from pipelines.news import News, news
 from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import Reader
 from pipelines.settings import Settings
-from pipelines.warehouse import known
+from pipelines.warehouse import connect, known
 
 if TYPE_CHECKING:
     from pipelines.models import Built
@@ -126,9 +126,9 @@ class _Run:
         fresh = news(read, known(self._settings.warehouse, chunk.source, read["conversation_id"]))
         if fresh:
             _marker(self._settings).unlink(missing_ok=True)
-        at = self._loader.cursors(chunk.source)
+        at = self._loader.cursors
         cursors = {
-            name.bot: replace(task.cursor, last=at.get(name.bot))
+            name.bot: replace(task.cursor, last=at.get((name.source, name.bot)))
             for name, task in self._tasks.items()
             if name.source == chunk.source
         }
@@ -162,9 +162,12 @@ def build_models(settings: Settings) -> "Built":
 
     Raises:
         ModelsFailed: names each model that failed, and why.
+        WarehouseBusy: another program holds the file.
     """
     from pipelines import models  # noqa: PLC0415 - dbt costs a second and is often not needed
 
+    with connect(settings.warehouse):
+        pass  # an open file is told as such, not as a model that failed
     built = models.build(settings.warehouse, settings.work)
     _marker(settings).touch()
     return built

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import truth
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-import truth
 from pipelines import settings
 from pipelines.sync import sync
 

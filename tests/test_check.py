@@ -280,8 +280,8 @@ def test_a_certificate_that_nobody_vouches_for(tmp_path: Path, configured: Setti
         bots = found(at(url.replace("http://", "https://"), configured))
     for bot in ("support", "website"):
         assert not bots[bot].ok
-        assert bots[bot].message == "the server's certificate can't be verified"
-        assert bots[bot].mend == "check base_url or CA"
+        assert bots[bot].message == "no safe connection can be made (TLS)"
+        assert bots[bot].mend == "check base_url and the CA"
 
 
 HTML = "<!doctype html><h1>Welcome</h1>"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +21,15 @@ from typing import TYPE_CHECKING
 import filelock
 import pyarrow.parquet as pq
 import pytest
+from project import Project
 
-from pipelines.simulator import Faults
+from pipelines import demo
+from pipelines.simulator import Faults, Simulator, World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import MakeWorld, Simulate
-    from project import Project
 
 ROOT = Path(__file__).parent.parent
 WIDE = {"COLUMNS": "200"}
@@ -42,13 +48,24 @@ def convoy(*arguments: str, text: str | None = None) -> subprocess.CompletedProc
     )
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which a small world was synced, models and all; its upstream runs on."""
+    folder = tmp_path_factory.mktemp("template")
+    (folder / ".dlt").mkdir()
+    now = datetime.now(UTC) - timedelta(minutes=1)
+    world = World.seeded(7, bots={"support": 120, "sales": 5}, chatbots={"website": 30}, now=now)
+    with Simulator(world) as upstream, contextlib.chdir(folder):
+        Project(folder).configure(upstream)
+        done = convoy("sync")
+        assert done.returncode == 0, done.stderr
+        yield folder
+
+
 @pytest.fixture
-def synced(project: Project, make_world: MakeWorld, simulate: Simulate) -> Project:
-    """A project whose small world is loaded, models and all."""
-    world = make_world(bots={"support": 120, "sales": 5}, chatbots={"website": 30})
-    project.configure(simulate(world))
-    done = convoy("sync")
-    assert done.returncode == 0, done.stderr
+def synced(project: Project, template: Path) -> Project:
+    """A project whose small world is loaded."""
+    shutil.copytree(template, project.folder, dirs_exist_ok=True)
     return project
 
 
@@ -117,7 +134,7 @@ def test_a_rejected_key_is_named_and_ends_with_1_while_the_others_are_loaded(
 
 
 def test_a_second_sync_at_once_ends_with_75(synced: Project) -> None:
-    with filelock.FileLock(synced.folder / ".convoy" / "warehouse" / "lock"):
+    with filelock.FileLock(synced.folder / ".convoy" / "warehouse.duckdb" / "lock"):
         done = convoy("sync")
 
     assert done.returncode == 75
@@ -358,7 +375,15 @@ def test_the_demo_shows_answers_and_what_to_try_next(tmp_path: Path) -> None:
     requests = re.search(r"(\d+) requests the first time, (\d+) the second", done.stdout)
     assert requests
     assert int(requests[2]) < int(requests[1])
-    assert convoy("demo", "--dir", str(folder)).returncode == 0  # an earlier demo is replaced
+
+
+def test_an_earlier_demo_is_replaced(tmp_path: Path) -> None:
+    folder = demo.fresh(tmp_path / "demo")
+    (folder / ".dlt" / "config.toml").write_text(f"{demo.MARK}\n")
+    (folder / "warehouse.duckdb").write_text("old")
+
+    assert demo.fresh(folder) == folder
+    assert not (folder / "warehouse.duckdb").exists()
 
 
 def test_the_demo_touches_no_folder_of_the_users(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_defaults(place: Path) -> None:
 
 
 def test_work_lies_beside_the_warehouse(place: Path) -> None:
-    assert load(need_bots=False).work == place / ".convoy" / "warehouse"
+    assert load(need_bots=False).work == place / ".convoy" / "warehouse.duckdb"
 
 
 KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] = {

@@ -10,17 +10,18 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from project import Project, assert_equal_to_truth, bot
 
 from pipelines import sync as syncing
 from pipelines.errors import WarehouseBusy, WarehouseFailed
 from pipelines.loader import Loader
 from pipelines.simulator import ABSENT, Faults, Knobs, World
-from project import Project, assert_equal_to_truth, bot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import MakeWorld, Simulate
+
     from pipelines.simulator import Request
 
 MINUTE = timedelta(minutes=1)

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-import truth
 from pipelines import values
 from pipelines.simulator.moments import iso
 

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def python(*arguments: str, at: Path, package: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder, with the package from a folder."""
+    """Run Python in a folder, with the package from a folder and nothing of this process."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("RUNTIME__")}
     return subprocess.run(  # noqa: S603 - our own commands
         [sys.executable, *arguments],
         cwd=at,
@@ -23,7 +24,7 @@ def python(*arguments: str, at: Path, package: Path = ROOT) -> subprocess.Comple
         text=True,
         timeout=120,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(package)},
+        env={**inherited, "PYTHONPATH": str(package)},
     )
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from hypothesis import settings
+from project import Project
 
 from pipelines.simulator import Faults, Knobs, Simulator, World
-from project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import truth
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-import truth
 from pipelines import settings
 from pipelines.sync import sync
 
@@ -122,7 +122,7 @@ def _keyed(rows: list[Row]) -> dict[tuple[str, str], Row]:
     return found
 
 
-def _assert_same(found: Mapping[object, Row], wanted: Mapping[object, Row]) -> None:
+def _assert_same(found: Mapping[Any, Row], wanted: Mapping[Any, Row]) -> None:
     assert not wanted.keys() - found.keys(), "rows are missing"
     assert not found.keys() - wanted.keys(), "rows are there that should not be"
     for key, row in wanted.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,14 +19,15 @@ import pytest
 from pipelines import errors, http
 from pipelines.budget import Budget
 from pipelines.gptbots.api import PATH, GptbotsApi, Page
-from pipelines.http import Client, Key, Reply, error_for, limited
+from pipelines.http import Client, Key, error_for, limited
 from pipelines.simulator import Faults, Knobs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from conftest import MakeWorld, Simulate
+
     from pipelines.simulator import Simulator
 
 SECRET = "key-support"
@@ -46,7 +48,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def ask(
+def ask(  # noqa: PLR0913 - each by its name
     url: str,
     pool: ThreadPoolExecutor,
     *,
@@ -161,7 +163,7 @@ def test_success_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("key", "kind"), [("wrong", errors.KeyRejected), ("key-gone", errors.BotDeleted)]
 )
-def test_what_can_not_pass_is_asked_once(  # noqa: PLR0913 - fixtures
+def test_what_can_not_pass_is_asked_once(  # noqa: PLR0913, PLR0917 - fixtures
     make_world: MakeWorld,
     simulate: Simulate,
     pool: ThreadPoolExecutor,
@@ -218,8 +220,11 @@ class Server(ThreadingHTTPServer):
         return Handler
 
 
+Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], Server]
+
+
 @pytest.fixture
-def serve() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], Server]]:
+def serve() -> Iterator[Serve]:
     running: list[tuple[Server, Thread]] = []
 
     def start(respond: Callable[[BaseHTTPRequestHandler], None]) -> Server:
@@ -236,9 +241,6 @@ def serve() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], Ser
         server.server_close()
 
 
-Serve = "Callable[[Callable[[BaseHTTPRequestHandler], None]], Server]"
-
-
 def page(handler: BaseHTTPRequestHandler) -> None:
     body = b'{"list": [], "total": 0}'
     handler.send_response(200)
@@ -249,7 +251,7 @@ def page(handler: BaseHTTPRequestHandler) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_refused_and_the_key_not_sent_on(
-    serve: Any,  # noqa: ANN401 - see Serve
+    serve: Serve,
     pool: ThreadPoolExecutor,
     status: int,
 ) -> None:
@@ -267,7 +269,7 @@ def test_a_redirect_is_refused_and_the_key_not_sent_on(
 
 
 def test_a_netrc_does_not_replace_the_key(
-    serve: Any,  # noqa: ANN401 - see Serve
+    serve: Serve,
     pool: ThreadPoolExecutor,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -282,7 +284,7 @@ def test_a_netrc_does_not_replace_the_key(
 
 
 def test_an_answer_without_end_is_given_up(
-    serve: Any,  # noqa: ANN401 - see Serve
+    serve: Serve,
     pool: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -303,7 +305,7 @@ def test_an_answer_without_end_is_given_up(
 
 
 def test_a_server_that_falls_silent_is_given_up(
-    serve: Any,  # noqa: ANN401 - see Serve
+    serve: Serve,
     pool: ThreadPoolExecutor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -320,7 +322,7 @@ def test_a_server_that_falls_silent_is_given_up(
 
 
 def test_connections_are_kept_and_no_more_than_requests_at_once(
-    serve: Any,  # noqa: ANN401 - see Serve
+    serve: Serve,
     pool: ThreadPoolExecutor,
 ) -> None:
     server: Server = serve(page)
@@ -334,7 +336,7 @@ def test_the_key_is_in_no_error_and_no_log(
     upstream: Simulator,
     pool: ThreadPoolExecutor,
     fault: str | None,
-    caplog: Any,  # noqa: ANN401
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     key = SECRET if fault else "wrong-secret"
@@ -353,7 +355,7 @@ def test_a_key_prints_without_its_value() -> None:
 
 
 def test_a_reply_says_when_it_arrived_by_both_clocks(
-    serve: Any,  # noqa: ANN401 - see Serve
+    serve: Serve,
     pool: ThreadPoolExecutor,
 ) -> None:
     before = datetime.now(UTC)

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-import truth
 from pipelines import values
 from pipelines.simulator.moments import iso
 
@@ -195,8 +195,8 @@ def test_known_fields_and_the_token_are_no_extra() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"<html>", b"[NaN]", b"[Infinity]", b"\xff\xfe[", b'{"a":1}{"b":2}', b"[1e9" + b"9" * 20 + b"]",
-     b"[" * 5000 + b"]" * 5000, b"[" + b"9" * 5000 + b"]"],
+    [b"", b"{", b"<html>", b"[NaN]", b"[Infinity]", b"\xff\xfe[", b'{"a":1}{"b":2}',
+     b"[1e9" + b"9" * 20 + b"]", b"[" * 5000 + b"]" * 5000, b"[" + b"9" * 5000 + b"]"],
 )  # fmt: skip
 def test_what_is_no_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):

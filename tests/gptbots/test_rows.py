@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-import truth
 from pipelines.gptbots.rows import interpret_rows
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

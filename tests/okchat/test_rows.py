@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import truth
 from hypothesis import given
 from hypothesis import strategies as st
 
-import truth
 from pipelines.okchat.rows import interpret_rows
 from pipelines.simulator import World
 

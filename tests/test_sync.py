@@ -592,7 +592,7 @@ FEW = EVERY_WAY[:: len(EVERY_WAY) // 2]
 def test_gptbots_is_complete_however_it_pages_and_drifts(
     project: Project, make_world: MakeWorld, simulate: Simulate, knobs: Knobs
 ) -> None:
-    """Ties, and chats while it is read; `gptbots/test_scan.py` tries all combinations."""
+    """Ties, and chats while it is read; all combinations are tried below, marked long."""
     world = make_world(bots={"support": 330})
     world.tie("support", 130)
     upstream = simulate(world, knobs)

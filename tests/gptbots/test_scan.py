@@ -73,7 +73,8 @@ def assert_covered(readings: list[Reading]) -> None:
     assert windows[-1][1] > datetime.now(UTC)
 
 
-@pytest.mark.parametrize("knobs", EVERY_WAY, ids=repr)
+# All of them: test_sync.py, marked long.
+@pytest.mark.parametrize("knobs", EVERY_WAY[::3], ids=repr)
 def test_a_drifting_scan_and_a_quiet_one_behind_it_are_complete(
     make_world: MakeWorld, simulate: Simulate, knobs: Knobs
 ) -> None:

@@ -52,9 +52,11 @@ class Loader:
             WarehouseFailed: the load failed; the next run reads its rows again.
         """
         if not self._prepared:
-            self._run(name, Batch(rest={t.name: t.schema.empty_table() for t in tables.ALL}), {})
-            self._prepared = True
+            # The first load makes all tables, also those that it brings no rows for.
+            rest = {t.name: batch.rest.get(t.name, t.schema.empty_table()) for t in tables.ALL}
+            batch = Batch(batch.conversations, rest)
         self._run(name, batch, cursors)
+        self._prepared = True
 
     def _run(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
         from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: PLC0415 - see _pipeline

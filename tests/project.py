@@ -122,7 +122,7 @@ def _keyed(rows: list[Row]) -> dict[tuple[str, str], Row]:
     return found
 
 
-def _assert_same(found: Mapping[object, Row], wanted: Mapping[object, Row]) -> None:
+def _assert_same(found: Mapping[Any, Row], wanted: Mapping[Any, Row]) -> None:
     assert not wanted.keys() - found.keys(), "rows are missing"
     assert not found.keys() - wanted.keys(), "rows are there that should not be"
     for key, row in wanted.items():

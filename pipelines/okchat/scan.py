@@ -2,8 +2,8 @@
 
 There is no time filter and no count, and the list is ordered by creation, not by update, so
 nothing short of the whole list is enough. A page shorter than asked proves nothing, since the
-server may cap pages: the list ends at an empty page, or at one that brings nothing new although
-nothing began at the head meanwhile (a server that repeats its last page).
+server may cap pages: the list ends at an empty page, or where it repeats more rows than began
+at its head meanwhile (a server that repeats its last page).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,25 +49,27 @@ class Sweep:
 
     async def _forward(self) -> None:
         """Read pages from the first on, to the end of the list."""
-        number = 1
+        number, began, repeated = 1, 0, 0
         while found := await self._page(number):
-            if not self._is_news(found) and not await self._head():
-                if number == 2 and len(found) > 1:
-                    await self._try_paging()
-                return
+            if not self._news(found):
+                began += await self._head()
+                repeated += len(found)
+                if repeated > began:
+                    await self._try_paging(found)
+                    return
             number += 1
 
-    async def _head(self) -> bool:
-        """Read pages from the first on until one brings nothing new; tell whether one did."""
-        number = 1
-        while self._is_news(await self._page(number)):
+    async def _head(self) -> int:
+        """Read pages from the first on until one brings nothing new; count what is new."""
+        number, began = 1, 0
+        while news := self._news(await self._page(number)):
+            began += news
             number += 1
-        return number > 1
+        return began
 
-    async def _try_paging(self) -> None:
-        """Page 2 was page 1 again: let two pages of one row show that there was only one."""
-        first, second = await self._page(1, 1), await self._page(2, 1)
-        if first == second or len(first) != 1 or len(second) != 1:
+    async def _try_paging(self, repeated: set[str]) -> None:
+        """Let two pages of one row show that a page that came again was the last, not the only."""
+        if len(repeated) > 1 and await self._page(1, 1) & await self._page(2, 1):
             message = "page 2 is page 1 again; set page_param and limit_param as the API names them"
             raise NotCertified(message)
 
@@ -79,10 +81,11 @@ class Sweep:
         ids: list[str] = page.rows.table["conversation_id"].to_pylist()
         return {*ids, *(row.raw for row in page.rows.rejected)}
 
-    def _is_news(self, found: set[str]) -> bool:
+    def _news(self, found: set[str]) -> int:
+        """Count what was not seen before."""
         news = found - self._seen
         self._seen |= found
-        return bool(news)
+        return len(news)
 
     def _certificate(self, rows: Interpreted, started_at: datetime) -> Certificate:
         return Certificate(

@@ -64,11 +64,11 @@ class Client:
         path = f"/api/external/chatbot/{world.chatbot_ids[name]}/conversations{rest}"
         return self.ask(f"{path}?{urlencode(params)}", {"x-api-key": world.keys[name]})
 
-    def pages(self, name: str = "support", **params: object) -> list[dict[str, Any]]:
+    def pages(self, **params: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - passed on
         """Read a GPTBots window, page after page, to an empty one."""
         rows: list[dict[str, Any]] = []
         for page in range(1, 100):
-            found = self.gptbots(name, **{**params, "page": page}).json["list"]
+            found = self.gptbots(**{**params, "page": page}).json["list"]
             if not found:
                 break
             rows += found

@@ -1,0 +1,193 @@
+"""Scans by windows, of a simulated bot."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+import truth
+from upstream import EVERY_WAY, chatting, with_gptbots
+
+from pipelines.errors import KeyRejected, NotCertified
+from pipelines.gptbots.scan import Scan
+from pipelines.simulator import Knobs
+
+if TYPE_CHECKING:
+    from conftest import MakeWorld, Simulate
+
+    from pipelines.gptbots.api import GptbotsApi
+    from pipelines.reading import Reading
+    from pipelines.simulator import Simulator, World
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+Version = tuple[datetime, int, object]
+"""Of a conversation: activity, messages, cost."""
+
+
+def scan(
+    upstream: Simulator, start: datetime = START, window_rows: int = 150, *, calm: bool = True
+) -> list[Reading]:
+    """Read the bot "support"; one that isn't calm may end early."""
+    found: list[Reading] = []
+
+    async def run(api: GptbotsApi) -> None:
+        read = Scan(api.page, window_rows=window_rows).read(start, datetime.now(UTC))
+        async for reading in read:
+            found.append(reading)  # noqa: PERF401 - what came before an error counts
+
+    with suppress(*(() if calm else (NotCertified,))):
+        with_gptbots(upstream, "support", run)
+    return found
+
+
+def versions(readings: list[Reading]) -> dict[str, Version]:
+    """Return the newest version of each conversation that was read."""
+    found: dict[str, Version] = {}
+    for reading in readings:
+        for row in reading.table.to_pylist():
+            version = (row["recent_chat_time"], row["message_count"], row["cost_credit"])
+            known = found.get(row["conversation_id"], version)
+            found[row["conversation_id"]] = max(known, version)
+    return found
+
+
+def wanted(world: World) -> dict[str, Version]:
+    rows = [truth.conversation("gptbots", row) for row in world.truth("gptbots", "support")]
+    return {
+        row["conversation_id"]: (row["recent_chat_time"], row["message_count"], row["cost_credit"])
+        for row in rows
+    }
+
+
+def assert_covered(readings: list[Reading]) -> None:
+    """The certified windows follow each other from the start to beyond now."""
+    certificates = [reading.certificate for reading in readings]
+    windows = [(c.window_start, c.window_end) for c in certificates if c and c.certified]
+    assert len(windows) == len(readings)
+    assert windows[0][0] == START
+    assert all(a[1] == b[0] for a, b in pairwise(windows))
+    assert windows[-1][1] is not None
+    assert windows[-1][1] > datetime.now(UTC)
+
+
+# All of them: test_sync.py, marked long.
+@pytest.mark.parametrize("knobs", EVERY_WAY[::3], ids=repr)
+def test_a_drifting_scan_and_a_quiet_one_behind_it_are_complete(
+    make_world: MakeWorld, simulate: Simulate, knobs: Knobs
+) -> None:
+    world = make_world(bots={"support": 210})
+    world.tie("support", 110)
+    upstream = simulate(world, knobs)
+    upstream.on_request = chatting(world, "support", times=25)
+    drifting = scan(upstream, calm=False)
+    upstream.on_request = None
+    cursor = max((version[0] for version in versions(drifting).values()), default=START)
+    quiet = scan(upstream, max(START, cursor - timedelta(hours=1)))
+    assert versions(drifting + quiet) == wanted(world)
+
+
+@pytest.mark.parametrize("knobs", EVERY_WAY[::5], ids=repr)
+def test_a_quiet_scan_is_complete_and_certified(
+    make_world: MakeWorld, simulate: Simulate, knobs: Knobs
+) -> None:
+    world = make_world(bots={"support": 250})
+    world.tie("support", 101)
+    readings = scan(simulate(world, knobs))
+    assert versions(readings) == wanted(world)
+    assert_covered(readings)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 99, 100, 101, 200])
+@pytest.mark.parametrize("total", ["window", "page"])
+def test_whole_pages_are_no_special_case(
+    make_world: MakeWorld,
+    simulate: Simulate,
+    rows: int,
+    total: str,
+) -> None:
+    world = make_world(bots={"support": rows})
+    readings = scan(simulate(world, Knobs(total=total)))  # type: ignore[arg-type]
+    assert versions(readings) == wanted(world)
+    assert_covered(readings)
+
+
+def test_a_server_that_caps_its_pages_is_read_to_the_end(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 250})
+    readings = scan(simulate(world, Knobs(gptbots_page_cap=30)))
+    assert versions(readings) == wanted(world)
+
+
+def test_conversations_at_the_very_ends_are_read(make_world: MakeWorld, simulate: Simulate) -> None:
+    for knobs in (Knobs(), Knobs(start_inclusive=False, end_inclusive=False)):
+        world = make_world(bots={"support": 0})
+        at_start = world.begin("support")
+        world.edit(at_start, recent_chat_time=int(START.timestamp() * 1000))
+        now = world.begin("support")
+        world.edit(now, recent_chat_time=int(datetime.now(UTC).timestamp() * 1000))
+        ahead = world.begin("support")
+        in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+        world.edit(ahead, recent_chat_time=int(in_an_hour.timestamp() * 1000))
+        assert versions(scan(simulate(world, knobs))).keys() == {at_start, now, ahead}
+
+
+def test_ties_that_never_hold_still_are_not_certified(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 0})
+    ids = world.tie("support", 300)
+    upstream = simulate(world)
+
+    def leave(_: object) -> None:
+        world.advance(timedelta(milliseconds=5), activity=False)
+        if ids:
+            world.chat(ids.pop())
+
+    upstream.on_request = leave
+    with pytest.raises(NotCertified, match="do not hold still"):
+        scan(upstream)
+
+
+def test_readings_come_oldest_first(make_world: MakeWorld, simulate: Simulate) -> None:
+    readings = scan(simulate(make_world(bots={"support": 900})), window_rows=100)
+    ends = [reading.table["recent_chat_time"].to_pylist() for reading in readings if reading.table]
+    assert len(ends) > 3
+    assert all(max(a) <= min(b) + timedelta(milliseconds=1) for a, b in pairwise(ends))
+
+
+def test_an_error_ends_the_scan(make_world: MakeWorld, simulate: Simulate) -> None:
+    world = make_world(bots={"support": 900})
+    upstream = simulate(world)
+    upstream.on_request = lambda _: world.revoke("support") if len(upstream.log) > 5 else None
+    with pytest.raises(KeyRejected):
+        scan(upstream)
+
+
+def test_a_bad_row_does_not_keep_a_window_from_its_certificate(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 250})
+    for row in world.truth("gptbots")[100:103]:
+        world.edit(str(row["conversation_id"]), message_count="many")
+    readings = scan(simulate(world), window_rows=1000)
+    assert_covered(readings)
+    assert sum(len(reading.rejected) for reading in readings) == 3
+    assert len(versions(readings)) == 247
+
+
+def test_the_certificate_says_what_was_asked_and_counted(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 250})
+    upstream = simulate(world)
+    (reading,) = scan(upstream, window_rows=1000)
+    found = reading.certificate
+    assert found is not None
+    assert (found.kind, found.certified) == ("window", True)
+    assert (found.total_before, found.total_after, found.distinct_rows) == (250, 250, 250)
+    assert found.requests == len(upstream.log) == 4
+    assert found.started_at <= found.finished_at

@@ -1,0 +1,365 @@
+"""One key's way to its API, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipelines import errors, http
+from pipelines.budget import Budget
+from pipelines.gptbots.api import PATH, GptbotsApi, Page
+from pipelines.http import Client, Key, error_for, limited
+from pipelines.simulator import Faults, Knobs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from conftest import MakeWorld, Simulate
+
+    from pipelines.simulator import Simulator
+
+SECRET = "key-support"
+FAULTS = [
+    "rate_limited", "rate_limited_seconds", "rate_limited_date", "server_error", "reset",
+    "truncated", "cut_json", "not_json", "empty_body",
+]  # fmt: skip
+
+
+@pytest.fixture
+def upstream(make_world: MakeWorld, simulate: Simulate) -> Simulator:
+    return simulate(make_world(bots={"support": 250}))
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+def ask(  # noqa: PLR0913 - each by its name
+    url: str,
+    pool: ThreadPoolExecutor,
+    *,
+    key: str = SECRET,
+    patience: float = 10.0,
+    budget: Budget | None = None,
+    pages: int = 1,
+) -> list[Page]:
+    """Ask for so many pages at once."""
+
+    async def everything(api: GptbotsApi) -> list[Page]:
+        asked = (api.page(0, 10**13, number + 1) for number in range(pages))
+        return list(await asyncio.gather(*asked))
+
+    with http.session(4) as session:
+        signed = Key("Authorization", f"Bearer {key}")
+        client = Client(url, signed, "support", budget or Budget(1000), session, pool, patience)
+        return asyncio.run(everything(GptbotsApi(client, "support")))
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "slow"])
+def test_a_passing_fault_is_asked_again(
+    upstream: Simulator, pool: ThreadPoolExecutor, fault: str
+) -> None:
+    upstream.faults = Faults(script=[fault], slow_seconds=0.01)
+    (page,) = ask(upstream.url, pool)
+    assert (page.received, page.total) == (100, 250)
+    assert len(upstream.log) == (1 if fault == "slow" else 2)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_stays_is_given_up_and_named(
+    upstream: Simulator, pool: ThreadPoolExecutor, fault: str
+) -> None:
+    upstream.faults = Faults(**{fault: 1.0})  # type: ignore[arg-type]
+    with pytest.raises(errors.Transient) as caught:
+        ask(upstream.url, pool, patience=0.1)
+    assert str(caught.value).endswith(f"(bot support, GET {PATH})")
+    assert len(upstream.log) == 1
+
+
+def test_it_is_tried_as_long_as_the_patience_lasts(
+    upstream: Simulator, pool: ThreadPoolExecutor
+) -> None:
+    upstream.faults = Faults(server_error=1.0)
+    with pytest.raises(errors.BrokenReply):
+        ask(upstream.url, pool, patience=1.2)
+    assert len(upstream.log) > 1
+
+
+class _Queue(Budget):
+    """A budget whose turn comes late."""
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        await asyncio.sleep(1.0)
+        async with super().slot():
+            yield
+
+
+def test_waiting_for_the_budget_wears_no_patience(
+    upstream: Simulator, pool: ThreadPoolExecutor
+) -> None:
+    upstream.faults = Faults(script=["server_error"])
+    (page,) = ask(upstream.url, pool, patience=1.0, budget=_Queue(10))
+    assert page.received == 100
+
+
+@pytest.mark.parametrize("form", ["rate_limited_seconds", "rate_limited_date"])
+def test_retry_after_closes_the_whole_key(
+    upstream: Simulator, pool: ThreadPoolExecutor, form: str
+) -> None:
+    upstream.faults = Faults(script=[form], retry_after=1)
+    ask(upstream.url, pool)
+    first, second = upstream.log
+    assert second.at - first.at >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        (None, 0, 0), ("7", 7, 7), ("1.5", 1.5, 1.5), ("-3", 0, 0), ("", 0, 0), ("soon", 0, 0),
+        ("nan", 0, 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", 0, 0), ("Wed, 21 Oct 2015 07:28:00", 0, 0),
+        ("Wed, 99 Foo 2015", 0, 0),
+        (format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 80_000, 86_400),
+        (format_datetime(datetime.now(UTC) + timedelta(days=1))[:-5] + "-0000", 80_000, 86_400),
+    ],
+)  # fmt: skip
+def test_retry_after_is_read_in_every_form(header: str | None, least: float, most: float) -> None:
+    assert least <= limited(header).wait <= most
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, errors.RedirectRefused), (304, errors.RedirectRefused), (400, errors.BadRequest),
+        (401, errors.KeyRejected), (403, errors.KeyRejected), (404, errors.NotFound),
+        (408, errors.BrokenReply), (418, errors.BadRequest), (429, errors.RateLimited),
+        (500, errors.BrokenReply), (503, errors.BrokenReply),
+    ],
+)  # fmt: skip
+def test_every_status_has_its_error(status: int, kind: type[errors.ApiError]) -> None:
+    assert type(error_for(status)) is kind
+
+
+def test_success_is_no_error() -> None:
+    assert error_for(200) is None
+
+
+@pytest.mark.parametrize("error_status", [200, 400])
+@pytest.mark.parametrize(
+    ("key", "kind"), [("wrong", errors.KeyRejected), ("key-gone", errors.BotDeleted)]
+)
+def test_what_can_not_pass_is_asked_once(  # noqa: PLR0913, PLR0917 - fixtures
+    make_world: MakeWorld,
+    simulate: Simulate,
+    pool: ThreadPoolExecutor,
+    key: str,
+    kind: type[errors.ApiError],
+    error_status: Any,  # noqa: ANN401 - of the knob's own type
+) -> None:
+    world = make_world(bots={"gone": 1})
+    world.remove_bot("gone")
+    upstream = simulate(world, Knobs(error_status=error_status))
+    with pytest.raises(kind):
+        ask(upstream.url, pool, key=key)
+    assert len(upstream.log) == 1
+
+
+def test_no_server_is_named_after_the_patience(pool: ThreadPoolExecutor) -> None:
+    with pytest.raises(errors.Unreachable, match="can't be reached"):
+        ask("http://127.0.0.1:9", pool, patience=0.1)
+
+
+# What the simulator does not do: servers of a few lines.
+
+
+class Server(ThreadingHTTPServer):
+    """Answers every request alike and remembers headers."""
+
+    daemon_threads = True
+
+    def __init__(self, respond: Callable[[BaseHTTPRequestHandler], None]) -> None:
+        self.seen: list[dict[str, str]] = []
+        self.connections = 0
+        super().__init__(("127.0.0.1", 0), self._handler(respond))
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def _handler(
+        self, respond: Callable[[BaseHTTPRequestHandler], None]
+    ) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                server.connections += 1
+                super().setup()
+
+            def do_GET(self) -> None:
+                server.seen.append(dict(self.headers))
+                respond(self)
+
+            def log_message(self, *_: object) -> None:
+                """Stay silent."""
+
+        return Handler
+
+
+Serve = Callable[[Callable[[BaseHTTPRequestHandler], None]], Server]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    running: list[tuple[Server, Thread]] = []
+
+    def start(respond: Callable[[BaseHTTPRequestHandler], None]) -> Server:
+        server = Server(respond)
+        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        running.append((server, thread))
+        thread.start()
+        return server
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def page(handler: BaseHTTPRequestHandler) -> None:
+    body = b'{"list": [], "total": 0}'
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_refused_and_the_key_not_sent_on(
+    serve: Serve,
+    pool: ThreadPoolExecutor,
+    status: int,
+) -> None:
+    elsewhere: Server = serve(page)
+
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Location", elsewhere.url + handler.path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with pytest.raises(errors.RedirectRefused, match="base_url"):
+        ask(serve(redirect).url, pool)
+    assert elsewhere.seen == []
+
+
+def test_a_netrc_does_not_replace_the_key(
+    serve: Serve,
+    pool: ThreadPoolExecutor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    server: Server = serve(page)
+    ask(server.url, pool)
+    assert [seen["Authorization"] for seen in server.seen] == [f"Bearer {SECRET}"]
+
+
+def test_an_answer_without_end_is_given_up(
+    serve: Serve,
+    pool: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "LARGEST_BODY", 2**20)
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b" " * 65_536)
+        except OSError:
+            return
+
+    with pytest.raises(errors.BadRequest, match="larger than"):
+        ask(serve(endless).url, pool)
+
+
+def test_a_server_that_falls_silent_is_given_up(
+    serve: Serve,
+    pool: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.1))
+
+    def silent(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "10")
+        handler.end_headers()
+        handler.rfile.read()  # until the client closes
+
+    with pytest.raises(errors.Unreachable, match="in time"):
+        ask(serve(silent).url, pool, patience=0.1)
+
+
+def test_connections_are_kept_and_no_more_than_requests_at_once(
+    serve: Serve,
+    pool: ThreadPoolExecutor,
+) -> None:
+    server: Server = serve(page)
+    ask(server.url, pool, pages=200)
+    assert len(server.seen) == 200
+    assert server.connections <= 4
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, None])
+def test_the_key_is_in_no_error_and_no_log(
+    upstream: Simulator,
+    pool: ThreadPoolExecutor,
+    fault: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    key = SECRET if fault else "wrong-secret"
+    if fault:
+        upstream.faults = Faults(**{fault: 1.0})  # type: ignore[arg-type]
+    with pytest.raises(errors.ApiError) as caught:
+        ask(upstream.url, pool, key=key, patience=0.1)
+    error = caught.value
+    told = [str(error), repr(error), *traceback.format_exception(error), caplog.text]
+    assert all(key not in text for text in told)
+
+
+def test_a_key_prints_without_its_value() -> None:
+    key = Key("x-api-key", SECRET)
+    assert SECRET not in f"{key} {key!r}"
+
+
+def test_a_reply_says_when_it_arrived_by_both_clocks(
+    serve: Serve,
+    pool: ThreadPoolExecutor,
+) -> None:
+    before = datetime.now(UTC)
+    (found,) = ask(serve(page).url, pool)
+    assert before <= found.at <= datetime.now(UTC)
+    assert found.server_at is not None
+    assert abs(found.server_at - found.at) < timedelta(minutes=1)

@@ -1,7 +1,7 @@
 """Readings that are loaded together: reduced to news, laid out as tables."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
@@ -28,49 +28,53 @@ class Chunk:
         parts = [reading.table for _, reading in self.readings]
         return pa.concat_tables([tables.READING.empty_table(), *parts])
 
-    def batch(self, news: News) -> Batch:
-        """Lay out what is to be loaded; tables without rows are left out."""
-        rest = {
-            tables.LAST_MESSAGES.name: news.last_messages,
-            tables.CONVERSATION_CHANGES.name: news.changes,
-            tables.SYNC_WINDOWS.name: self._windows(),
-            tables.REJECTED_ROWS.name: self._rejected(),
-        }
-        return Batch(
-            conversations=by_bot(news.conversations),
-            rest={name: rows for name, rows in rest.items() if len(rows)},
-        )
 
-    def _windows(self) -> pa.Table:
-        rows = [
-            {
-                **asdict(reading.certificate),
-                "source": self.source,
-                "bot": bot,
-                "bot_id": _bot_id(reading),
-            }
-            for bot, reading in self.readings
-            if reading.certificate
-        ]
-        return pa.Table.from_pylist(rows, schema=tables.SYNC_WINDOWS.schema)
+class Audit:
+    """Certificates and rejected rows of every reading, news or not, until they are loaded."""
 
-    def _rejected(self) -> pa.Table:
-        now = datetime.now(UTC)
-        rows = {}
-        for bot, reading in self.readings:
+    def __init__(self) -> None:
+        self._windows: list[dict[str, object]] = []
+        self._rejected: dict[str, dict[str, object]] = {}
+
+    def add(self, chunk: Chunk) -> None:
+        """Note the readings of a chunk."""
+        for bot, reading in chunk.readings:
+            by = {"source": chunk.source, "bot": bot, "bot_id": _bot_id(reading)}
+            if reading.certificate:
+                self._windows.append(asdict(reading.certificate) | by)
             for row in reading.rejected:
-                identity = f"{self.source}\n{bot}\n{row.reason}\n{row.raw}".encode()
-                digest = hashlib.blake2b(identity, digest_size=16).hexdigest()
-                rows[digest] = {
-                    "source": self.source,
-                    "bot": bot,
-                    "bot_id": _bot_id(reading),
+                digest = _digest(chunk.source, bot, row.reason, row.raw)
+                self._rejected[digest] = {
+                    **by,
                     "reason": row.reason,
                     "raw": row.raw,
                     "rejected_id": digest,
-                    "rejected_at": now,
+                    "rejected_at": datetime.now(UTC),
                 }
-        return pa.Table.from_pylist(list(rows.values()), schema=tables.REJECTED_ROWS.schema)
+
+    def take(self) -> dict[str, pa.Table]:
+        """Return the tables to load, those without rows left out, and forget them."""
+        noted = ((tables.SYNC_WINDOWS, self._windows), (tables.REJECTED_ROWS, self._rejected))
+        found = {
+            table.name: pa.Table.from_pylist(
+                [*(rows.values() if isinstance(rows, dict) else rows)], schema=table.schema
+            )
+            for table, rows in noted
+            if rows
+        }
+        self._windows, self._rejected = [], {}
+        return found
+
+
+def batch(news: News, audit: Mapping[str, pa.Table]) -> Batch:
+    """Lay out what is to be loaded; tables without rows are left out."""
+    rest = {
+        tables.LAST_MESSAGES.name: news.last_messages,
+        tables.CONVERSATION_CHANGES.name: news.changes,
+        **audit,
+    }
+    filled = {name: rows for name, rows in rest.items() if len(rows)}
+    return Batch(by_bot(news.conversations), filled)
 
 
 def chunks(taken: Iterable[tuple[BotName, Reading]]) -> list[Chunk]:
@@ -92,3 +96,7 @@ def by_bot(rows: pa.Table) -> dict[str, pa.Table]:
 def _bot_id(reading: Reading) -> str | None:
     ids: Sequence[str | None] = pc.unique(reading.table["bot_id"]).to_pylist()
     return next((bot_id for bot_id in ids if bot_id), None)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()

@@ -15,6 +15,7 @@ from pipelines.outcome import Outcome
 from pipelines.simulator import Simulator, World
 from pipelines.simulator import serve as serve_world
 
+_PASSES = timedelta(hours=12)
 MARK = "# made by convoy demo"
 _SPEND = """
     select
@@ -45,9 +46,14 @@ class Size:
     okchat: int
     chatbots: int
 
-    def world(self, seed: int, days: int = 365, *, ticking: bool = False) -> World:
-        """Make the world, its conversations spread evenly over its bots."""
-        now = datetime.now(UTC)
+    def world(
+        self, seed: int, days: int = 365, *, ago: timedelta = timedelta(), ticking: bool = False
+    ) -> World:
+        """Make the world, its conversations spread evenly over its bots.
+
+        It has lived until `ago` before now; what is yet to happen must not lie in the future.
+        """
+        now = datetime.now(UTC) - ago
         return World.seeded(
             seed,
             bots={f"bot{i + 1}": n for i, n in enumerate(_spread(self.gptbots, self.bots))},
@@ -81,13 +87,13 @@ def run(folder: Path) -> None:
     """Sync a simulated world twice in a folder of its own and show the answers."""
     command = Path(sys.argv[0]).absolute()
     folder = fresh(folder)
-    world = Size(gptbots=4_000, bots=2, okchat=600, chatbots=1).world(seed=7, days=120)
+    world = Size(gptbots=4_000, bots=2, okchat=600, chatbots=1).world(7, days=120, ago=_PASSES)
     with Simulator(world) as simulator, _inside(folder):
         _write(simulator.url, world)
         configured = settings.load()
         output.say(f"1. First sync: the whole history of 3 bots from {simulator.url}")
         first = _sync(configured)
-        world.advance(timedelta(hours=12))
+        world.advance(_PASSES)
         output.say("\n2. Twelve hours pass: conversations begin, go on, settle. Second sync:")
         second = _sync(configured)
         output.say(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import filelock
 
 from pipelines import http
-from pipelines.chunk import Chunk, by_bot, chunks
+from pipelines.chunk import Audit, Chunk, batch, by_bot, chunks
+from pipelines.cursor import Cursor
 from pipelines.errors import ModelsFailed, WarehouseBusy
 from pipelines.jobs import BotName, Task, Wire, names, tasks
 from pipelines.loader import Loader
@@ -19,6 +20,7 @@ from pipelines.news import News, news
 from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import Reader
 from pipelines.settings import Settings
+from pipelines.source import Batch
 from pipelines.warehouse import connect, known
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ class _Run:
         chosen = names(settings, sources)
         self._outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
         self._tasks: Mapping[BotName, Task] = {}
+        self._audit = Audit()
 
     def run(self) -> Outcome:
         """Read until nothing is left to read, load what is ready now and then."""
@@ -114,6 +117,7 @@ class _Run:
                 ):
                     for chunk in chunks(taken):
                         self._load(chunk)
+                self._load_audit()
                 self._progress(reader)
                 for outcome in self._outcome.bots.values():
                     outcome.loaded = True
@@ -124,16 +128,25 @@ class _Run:
         """Load what a chunk brings that is not there yet, and its certificates."""
         read = chunk.read
         fresh = news(read, known(self._settings.warehouse, chunk.source, read["conversation_id"]))
+        self._audit.add(chunk)
         if fresh:
             _marker(self._settings).unlink(missing_ok=True)
+            rows = batch(fresh, self._audit.take())
+            self._loader.load(chunk.source, rows, self._cursors(chunk))
+        self._count(chunk, fresh)
+
+    def _load_audit(self) -> None:
+        """Load what is kept of chunks without news, together: a load costs more than they do."""
+        if rest := self._audit.take():
+            self._loader.load(next(iter(self._outcome.bots)).source, Batch(rest=rest), {})
+
+    def _cursors(self, chunk: Chunk) -> dict[str, Cursor]:
         at = self._loader.cursors
-        cursors = {
+        return {
             name.bot: replace(task.cursor, last=at.get((name.source, name.bot)))
             for name, task in self._tasks.items()
             if name.source == chunk.source
         }
-        self._loader.load(chunk.source, chunk.batch(fresh), cursors)
-        self._count(chunk, fresh)
 
     def _count(self, chunk: Chunk, fresh: News) -> None:
         loaded = {bot: len(rows) for bot, rows in by_bot(fresh.conversations).items()}

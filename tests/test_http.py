@@ -56,6 +56,7 @@ def ask(  # noqa: PLR0913 - each by its name
     patience: float = 10.0,
     budget: Budget | None = None,
     pages: int = 1,
+    timeout: tuple[float, float] = http.TIMEOUT,
 ) -> list[Page]:
     """Ask for so many pages at once."""
 
@@ -65,7 +66,8 @@ def ask(  # noqa: PLR0913 - each by its name
 
     with http.session(4) as session:
         signed = Key("Authorization", f"Bearer {key}")
-        client = Client(url, signed, "support", budget or Budget(1000), session, pool, patience)
+        waits = (budget or Budget(1000), session, pool, patience, timeout)
+        client = Client(url, signed, "support", *waits)
         return asyncio.run(everything(GptbotsApi(client, "support")))
 
 
@@ -304,13 +306,7 @@ def test_an_answer_without_end_is_given_up(
         ask(serve(endless).url, pool)
 
 
-def test_a_server_that_falls_silent_is_given_up(
-    serve: Serve,
-    pool: ThreadPoolExecutor,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.1))
-
+def test_a_server_that_falls_silent_is_given_up(serve: Serve, pool: ThreadPoolExecutor) -> None:
     def silent(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "10")
@@ -318,7 +314,7 @@ def test_a_server_that_falls_silent_is_given_up(
         handler.rfile.read()  # until the client closes
 
     with pytest.raises(errors.Unreachable, match="in time"):
-        ask(serve(silent).url, pool, patience=0.1)
+        ask(serve(silent).url, pool, patience=0.1, timeout=(1.0, 0.1))
 
 
 def test_connections_are_kept_and_no_more_than_requests_at_once(

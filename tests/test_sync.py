@@ -267,7 +267,7 @@ def test_a_row_updated_after_the_cursor_but_created_before_it_arrives(
 def test_a_bot_added_later_gets_its_whole_history(
     project: Project, make_world: MakeWorld, simulate: Simulate
 ) -> None:
-    world = make_world(bots={"support": 120, "later": 150}, chatbots={"web": 20, "later too": 30})
+    world = make_world(bots={"support": 120, "later": 150}, chatbots={"web": 20, "later-too": 30})
     upstream = simulate(world)
     project.configure(upstream, bots=["support", "web"])
     project.sync()

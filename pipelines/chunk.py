@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import tables
+from pipelines.cursor import Cursor
 from pipelines.jobs import BotName
 from pipelines.news import News
 from pipelines.reading import Reading
@@ -66,15 +67,32 @@ class Audit:
         return found
 
 
-def batch(news: News, audit: Mapping[str, pa.Table]) -> Batch:
-    """Lay out what is to be loaded; tables without rows are left out."""
+def batch(news: News, audit: Mapping[str, pa.Table], behind: pa.Table) -> Batch:
+    """Lay out what is to be loaded; tables without rows are left out.
+
+    `behind` are known rows that only move cursors (see `behind`): they are written once more.
+    """
     rest = {
         tables.LAST_MESSAGES.name: news.last_messages,
         tables.CONVERSATION_CHANGES.name: news.changes,
         **audit,
     }
     filled = {name: rows for name, rows in rest.items() if len(rows)}
-    return Batch(by_bot(news.conversations), filled)
+    return Batch(by_bot(pa.concat_tables([news.conversations, behind])), filled)
+
+
+def behind(news: News, cursors: Mapping[str, Cursor]) -> pa.Table:
+    """Return the newest rows of bots whose cursor stands before them though they are no news.
+
+    That is so after a load that died: its rows came through, its cursors did not.
+    """
+    loaded = set(news.conversations["conversation_id"].to_pylist())
+    late = [
+        row["conversation_id"] not in loaded
+        and cursors[row["bot"]].is_before(row["last_activity_at"])
+        for row in news.newest.select(["conversation_id", "bot", "last_activity_at"]).to_pylist()
+    ]
+    return news.newest.filter(pa.array(late, pa.bool_()))
 
 
 def chunks(taken: Iterable[tuple[BotName, Reading]]) -> list[Chunk]:

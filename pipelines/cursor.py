@@ -12,10 +12,15 @@ FIELDS = {"gptbots": "recent_chat_time", "okchat": "updated_at"}
 PIPELINE = "convoy"
 
 _PREFIX = "bot "
+# A state counts only once the whole package that brought it is loaded: dlt writes table by
+# table, and one that died in between may have left the state without its rows.
 _STATE = """
-    select state from chat._dlt_pipeline_state
-    where pipeline_name = ?
-    order by version desc limit 1
+    select s.state
+    from chat._dlt_pipeline_state as s
+    join chat._dlt_loads as l on l.load_id = s._dlt_load_id
+    where s.pipeline_name = ? and l.status = 0
+    order by l.load_id desc
+    limit 1
 """
 
 
@@ -31,6 +36,10 @@ class Cursor:
     def start(self) -> datetime:
         """From where to read: the lookback behind the cursor, or the beginning."""
         return self.initial if self.last is None else max(self.initial, self.last - self.lookback)
+
+    def is_before(self, at: datetime) -> bool:
+        """Tell whether rows of that instant would move it."""
+        return at >= self.initial if self.last is None else at > self.last
 
 
 def resource_name(bot: str) -> str:

@@ -82,15 +82,12 @@ def _pipeline(path: Path, folder: Path) -> "dlt.Pipeline":
         os.environ.setdefault(name, value)
     import dlt  # noqa: PLC0415 - half a second that other commands need not spend
 
-    logging.getLogger("dlt").addFilter(_expected)
-    return dlt.pipeline(
+    pipeline = dlt.pipeline(
         PIPELINE,
         destination=dlt.destinations.duckdb(str(path)),
         dataset_name=tables.DATASET,
         pipelines_dir=str(folder),
     )
-
-
-def _expected(record: logging.LogRecord) -> bool:
-    """Leave out dlt's warning that a text column is loaded as JSON: it is meant so."""
-    return "several column hints were different" not in record.getMessage()
+    # Its failures are told in our words; its tracebacks would show rows.
+    logging.getLogger("dlt").setLevel(logging.CRITICAL)
+    return pipeline

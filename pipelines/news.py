@@ -19,11 +19,16 @@ _COUNTERS = ["last_activity_at", "message_count", "cost_credit"]
 
 @dataclass(frozen=True)
 class News:
-    """Rows to load, each table in its own schema."""
+    """Rows to load, each table in its own schema.
+
+    `newest` holds, news or not, each bot's row with the newest activity that lies behind the
+    moment of reading: where its cursor belongs.
+    """
 
     conversations: pa.Table
     last_messages: pa.Table
     changes: pa.Table
+    newest: pa.Table
 
     def __bool__(self) -> bool:
         return any(map(len, (self.conversations, self.last_messages, self.changes)))
@@ -42,6 +47,7 @@ def news(read: pa.Table, known: Known) -> News:
             memory.execute(_CONVERSATIONS).to_arrow_table().cast(tables.CONVERSATIONS.schema),
             memory.execute(_LAST_MESSAGES).to_arrow_table().cast(tables.LAST_MESSAGES.schema),
             memory.execute(_CHANGES).to_arrow_table().cast(tables.CONVERSATION_CHANGES.schema),
+            memory.execute(_NEWEST).to_arrow_table().cast(tables.CONVERSATIONS.schema),
         )
 
 
@@ -71,6 +77,15 @@ _CONVERSATIONS = f"""
     from current_version as new
     left join known as old using (source, conversation_id)
     where {_differs(_CONTENT)}
+"""
+
+_NEWEST = f"""
+    select {", ".join(f"new.{name}" for name in tables.CONVERSATIONS.columns)}
+    from current_version as new
+    where new.last_activity_at <= new.observed_at
+    qualify row_number() over (
+        partition by new.bot order by new.last_activity_at desc, new.conversation_id
+    ) = 1
 """
 
 _CHANGES = f"""

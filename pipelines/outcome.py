@@ -11,8 +11,8 @@ from pipelines.jobs import BotName
 class BotOutcome:
     """What a sync did for one bot.
 
-    `cursor` is the newest activity loaded; `done` tells that reading has ended, `loaded` that
-    what was read is in the warehouse.
+    `cursor` is the newest activity loaded, `certified` tells that all of its `windows` are,
+    `done` that reading has ended, `loaded` that all of it is read and in the warehouse.
     """
 
     source: str
@@ -22,7 +22,7 @@ class BotOutcome:
     rejected: int = 0
     requests: int = 0
     windows: int = 0
-    certified: bool = True
+    certified: bool = False
     cursor: datetime | None = None
     done: bool = False
     loaded: bool = False

@@ -177,7 +177,7 @@ class _Lines:
 
     def tell(self, outcome: Outcome) -> None:
         for bot in outcome.bots.values():
-            if bot.loaded:
+            if bot.loaded or (bot.done and bot.error):
                 self._once(_line(bot).plain)
         if outcome.models == "building":
             self._once("building models")
@@ -211,7 +211,7 @@ def _live(outcome: Outcome) -> Table:
         for b in bots[:_SHOWN]
     ]
     if hidden := bots[_SHOWN:]:
-        done = sum(b.loaded for b in hidden)
+        done = sum(b.done for b in hidden)
         counts = [
             sum(x)
             for x in zip(*((b.rows_read, b.rows_loaded, b.requests) for b in hidden), strict=True)

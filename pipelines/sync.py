@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from pipelines import http
-from pipelines.chunk import Audit, Chunk, batch, by_bot, chunks
+from pipelines.chunk import Audit, Chunk, batch, behind, by_bot, chunks
 from pipelines.cursor import Cursor
 from pipelines.errors import ModelsFailed, WarehouseBusy
 from pipelines.jobs import BotName, Task, Wire, names, tasks
@@ -120,7 +120,7 @@ class _Run:
                 self._load_audit()
                 self._progress(reader)
                 for outcome in self._outcome.bots.values():
-                    outcome.loaded = True
+                    outcome.loaded = outcome.error is None
                 self._tell(self._outcome)
         return self._outcome
 
@@ -129,10 +129,12 @@ class _Run:
         read = chunk.read
         fresh = news(read, known(self._settings.warehouse, chunk.source, read["conversation_id"]))
         self._audit.add(chunk)
+        cursors = self._cursors(chunk)
+        late = behind(fresh, cursors)
         if fresh:
             _marker(self._settings).unlink(missing_ok=True)
-            rows = batch(fresh, self._audit.take())
-            self._loader.load(chunk.source, rows, self._cursors(chunk))
+        if fresh or len(late):
+            self._loader.load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
         self._count(chunk, fresh)
 
     def _load_audit(self) -> None:
@@ -156,8 +158,10 @@ class _Run:
             outcome.rows_loaded += loaded.pop(bot, 0)
             outcome.cursor = self._loader.cursors.get((chunk.source, bot))
             if reading.certificate:
+                outcome.certified = reading.certificate.certified and (
+                    outcome.certified or not outcome.windows
+                )
                 outcome.windows += 1
-                outcome.certified &= reading.certificate.certified
         self._outcome.changes += len(fresh.changes)
 
     def _progress(self, reader: Reader) -> None:

@@ -31,6 +31,12 @@ class Page:
     at: datetime
     server_at: datetime | None
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The conversations on it, those that can't be read among them."""
+        readable: list[str] = self.rows.table["conversation_id"].to_pylist()
+        return frozenset([*readable, *(row.raw for row in self.rows.rejected)])
+
 
 class GptbotsApi:
     """The conversation list of one bot; a key belongs to one bot."""
@@ -38,11 +44,6 @@ class GptbotsApi:
     def __init__(self, client: Client, bot: str) -> None:
         self._client = client
         self._bot = bot
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
 
     async def page(self, start: int, end: int, number: int, size: int = LARGEST_PAGE) -> Page:
         """Ask for page `number` (from 1) of the conversations between two epoch milliseconds.

@@ -35,11 +35,6 @@ class OkchatApi:
         self._size = size
         self._names = names
 
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._client.requests
-
     async def page(self, number: int, size: int | None = None) -> Page:
         """Ask for page `number` (from 1); the server may give fewer rows than the page size."""
         page, limit = self._names

@@ -1,6 +1,7 @@
 """One key's way to its API: auth, timeouts, retries, rate budget, and what an answer means."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -94,8 +95,8 @@ def limited(retry_after: str | None) -> errors.RateLimited:
 
 
 def _seconds(retry_after: str) -> float:
-    with suppress(ValueError):
-        return max(0.0, float(retry_after))
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", retry_after):
+        return float(retry_after)
     until = _date(retry_after)
     return max(0.0, (until - datetime.now(UTC)).total_seconds()) if until else 0.0
 
@@ -163,7 +164,7 @@ class Client:
         def pause(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.wait if isinstance(error, errors.Transient) else 0.0
-            if asked:
+            if 0 < asked < self._patience:  # beyond it the request is given up, not waited for
                 self._budget.close_for(asked)
             return max(asked, backoff(state))
 

@@ -17,6 +17,9 @@ from pipelines.okchat.scan import Sweep
 from pipelines.reading import Reading
 from pipelines.settings import Bot, Chatbot, Gptbots, Okchat, Settings
 
+BOTS = {"gptbots": "[sources.gptbots.bots]", "okchat": "[sources.okchat.chatbots]"}
+"""Where each source's bots are configured."""
+
 _OKCHAT_LOOKBACK = timedelta(hours=1)
 _WINDOWS_AHEAD = 16
 _ROWS_AHEAD = 200_000

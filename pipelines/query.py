@@ -54,7 +54,11 @@ def run(path: Path, sql: str) -> pa.Table:
     """
     with reading(path) as connection:
         try:
-            return connection.execute(sql).to_arrow_table()
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1:
+                message = f"one SQL statement is wanted, these are {len(statements)}"
+                raise QueryFailed(message)
+            return connection.execute(statements[0]).to_arrow_table()
         except duckdb.Error as error:
             raise QueryFailed(str(error).strip()) from None
 

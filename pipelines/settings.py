@@ -5,7 +5,7 @@ get their types, and every fault its mend (`settings_faults.py`). All faults are
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -97,7 +97,8 @@ class Settings(BaseModel):
     @property
     def work(self) -> Path:
         """Where lock, load packages and models' artefacts lie: beside the warehouse."""
-        return self.warehouse.parent / ".convoy" / self.warehouse.name
+        file = self.warehouse.resolve()  # one lock, whichever way leads to the file
+        return file.parent / ".convoy" / file.name
 
 
 _WAREHOUSE = ("destination", "duckdb", "credentials")
@@ -211,9 +212,32 @@ _READERS: dict[str, Callable[[Given], object]] = {
 
 
 def _consistent(settings: Settings, *, need_bots: bool) -> Settings:
+    faults = [*_twice(settings)]
     if need_bots and not (settings.gptbots.bots or settings.okchat.chatbots):
-        raise ConfigurationError(settings_faults.no_bots())
+        faults.append(settings_faults.no_bots())
     if settings.publish.resolve() == settings.warehouse.resolve():
         what = "is the warehouse itself; publish to another file"
-        raise ConfigurationError(settings_faults.of_value(_PUBLISH, what))
+        faults.append(settings_faults.of_value(_PUBLISH, what))
+    if settings.okchat.sweep_every:
+        what = 'can only be "0" in this version, a full sweep in every sync; remove it'
+        faults.append(settings_faults.of_value(("sources", "okchat", "sweep_every"), what))
+    if faults:
+        raise ConfigurationError(*faults)
     return settings
+
+
+def _twice(settings: Settings) -> Iterator[str]:
+    """Find bots that are configured under two names: their rows would go to and fro."""
+    bots = {
+        **{
+            ("gptbots", "bots", n): b.api_key.get_secret_value()
+            for n, b in settings.gptbots.bots.items()
+        },
+        **{("okchat", "chatbots", n): c.chatbot_id for n, c in settings.okchat.chatbots.items()},
+    }
+    first: dict[tuple[str, str], str] = {}
+    for (source, table, name), identity in bots.items():
+        other = first.setdefault((source, identity), name)
+        if other != name:
+            what = f"is the same bot as {other!r}; remove one of them"
+            yield settings_faults.of_value(("sources", source, table, name), what)

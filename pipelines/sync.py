@@ -13,8 +13,8 @@ import filelock
 from pipelines import http
 from pipelines.chunk import Audit, Chunk, batch, behind, by_bot, chunks
 from pipelines.cursor import Cursor
-from pipelines.errors import ModelsFailed, WarehouseBusy
-from pipelines.jobs import BotName, Task, Wire, names, tasks
+from pipelines.errors import ConfigurationError, ModelsFailed, WarehouseBusy
+from pipelines.jobs import BOTS, BotName, Task, Wire, names, tasks
 from pipelines.loader import Loader
 from pipelines.news import News, news
 from pipelines.outcome import BotOutcome, Outcome
@@ -54,10 +54,15 @@ def sync(
         patience: seconds after which a failing request is given up.
 
     Raises:
+        ConfigurationError: none of the chosen sources has a bot.
         WarehouseBusy: another sync runs, or another program holds the file.
         WarehouseFailed: the warehouse can't be read or written.
     """
     started = time.monotonic()
+    if not names(settings, sources):
+        table = " and ".join(sorted(BOTS[source] for source in sources))
+        message = f"no bot of {' and '.join(sources)} is configured; add one to {table}"
+        raise ConfigurationError(message)
     with locked(settings):
         outcome = _Run(settings, sources, tell, patience).run()
         if models:
@@ -73,6 +78,9 @@ def locked(settings: Settings) -> Iterator[None]:
     Raises:
         WarehouseBusy: another sync runs.
     """
+    if settings.warehouse.exists():
+        with connect(settings.warehouse, read_only=True):
+            pass  # what can't be opened is told before anything is made
     settings.work.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(settings.work / "lock")
     try:

@@ -5,6 +5,7 @@ Each function takes a decoded JSON value (numbers as int or Decimal) and raises
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
@@ -20,13 +21,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_MILLISECOND = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _INT64 = 2**63
-_NEVER_STORED = "session_token"  # a secret of the end user
+_NEVER_STORED = "sessiontoken"  # a secret of the end user, however it is spelled
+_WHOLE = re.compile(r"-?[0-9]+")
+_PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
+_DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ].+|\d{8}T.+", re.ASCII)
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON is any shape
-    """Decode JSON with exact decimals; lone surrogates survive, `NaN` does not.
+    """Decode JSON with exact decimals.
+
+    What is no JSON but is sent all the same (lone surrogates, `NaN`, endless numbers) survives
+    as something that no column takes, so that it costs its row and not its page.
 
     Raises:
         ValueError: the body is no JSON.
@@ -35,11 +42,22 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON is any shape
         try:
             return _DECODER.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            # Slower, but it reads lone surrogates, so that one such row does not cost its page.
-            return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-    except (RecursionError, ArithmeticError):
-        message = "nested too deeply, or a number that is too large"
+            return json.loads(
+                body, parse_float=_decimal, parse_int=_integer, parse_constant=_NotJson
+            )
+    except RecursionError:
+        message = "nested too deeply"
         raise ValueError(message) from None
+
+
+class _NotJson:
+    """What stands in a body though JSON has no such thing."""
+
+    def __init__(self, written: str) -> None:
+        self._written = written[:100]
+
+    def __repr__(self) -> str:
+        return self._written
 
 
 def text(value: object) -> str | None:
@@ -53,11 +71,13 @@ def text(value: object) -> str | None:
 
 def required(value: object) -> str:
     """Return the text of an id that a row can't do without."""
-    found = text(value)
-    if not found:
+    if value is None or (isinstance(value, str) and not value.strip()):
         message = "is missing"
         raise ValueError(message)
-    return found
+    if isinstance(value, str) or type(value) is int:
+        return str(value)
+    message = f"is no id: {_shown(value)}"
+    raise ValueError(message)
 
 
 def integer(value: object) -> int | None:
@@ -97,7 +117,7 @@ def instant(value: object) -> int | None:
     """
     if value is None:
         return None
-    if isinstance(value, str) and not value.strip().lstrip("-").isdigit():
+    if isinstance(value, str) and not _WHOLE.fullmatch(value):
         return _iso(value)
     milliseconds = integer(value)
     if milliseconds is None or not 0 <= milliseconds <= _LAST_MILLISECOND:
@@ -108,13 +128,18 @@ def instant(value: object) -> int | None:
 
 def json_text(value: object) -> str | None:
     """Return canonical JSON (sorted keys, exact numbers, no session token), or null."""
-    return None if value is None else _ENCODER.encode(without_secrets(value)).decode()
+    try:
+        return None if value is None else _ENCODER.encode(without_secrets(value)).decode()
+    except TypeError:
+        message = f"holds what is no JSON: {_shown(value)}"
+        raise ValueError(message) from None
 
 
 def raw_json(value: object) -> str:
-    """Return JSON of anything that was received, escaped to ASCII, without session tokens."""
+    """Return JSON of anything that was received, without session tokens and lone surrogates."""
     try:
-        return json.dumps(without_secrets(value), default=str, sort_keys=True)
+        raw = json.dumps(without_secrets(value), default=str, sort_keys=True, ensure_ascii=False)
+        return raw.encode(errors="replace").decode()
     except RecursionError:
         return '"nested too deeply to be kept"'
 
@@ -122,7 +147,7 @@ def raw_json(value: object) -> str:
 def without_secrets(value: object) -> object:
     """Drop every session token, however deep it lies."""
     if isinstance(value, Mapping):
-        return {k: without_secrets(v) for k, v in value.items() if k != _NEVER_STORED}
+        return {k: without_secrets(v) for k, v in value.items() if not _is_secret(k)}
     if isinstance(value, list):
         return [without_secrets(v) for v in value]
     return value
@@ -130,8 +155,12 @@ def without_secrets(value: object) -> object:
 
 def unknown(row: Mapping[str, object], known: frozenset[str]) -> str | None:
     """Return the fields that no column takes as JSON, or null when there are none."""
-    found = {k: v for k, v in row.items() if k not in known and k != _NEVER_STORED}
+    found = {k: v for k, v in row.items() if k not in known and not _is_secret(k)}
     return json_text(found) if found else None
+
+
+def _is_secret(key: str) -> bool:
+    return len(key) < 20 and key.lower().replace("_", "").replace("-", "") == _NEVER_STORED
 
 
 def _shown(value: object) -> str:
@@ -141,6 +170,8 @@ def _shown(value: object) -> str:
 
 def _iso(value: str) -> int:
     try:
+        if not _DATE_AND_TIME.fullmatch(value.strip()):  # a week, or a date alone
+            raise ValueError  # noqa: TRY301 - told below
         found = datetime.fromisoformat(value.strip())
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
@@ -150,20 +181,23 @@ def _iso(value: str) -> int:
 
 
 def _number(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        message = f"is no number: {_shown(value)}"
-        raise ValueError(message)  # noqa: TRY004 - callers handle one kind: unreadable
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        message = f"is no number: {value!r}"
-        raise ValueError(message) from None
-    if not number.is_finite():
-        message = f"is no number: {value!r}"
-        raise ValueError(message)
-    return number
-
-
-def _no_constant(name: str) -> None:
-    message = f"JSON has no {name}"
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return Decimal(value)
+    message = f"is no number: {_shown(value)}"
     raise ValueError(message)
+
+
+def _decimal(written: str) -> Decimal | _NotJson:
+    try:
+        return Decimal(written)
+    except InvalidOperation:
+        return _NotJson(written)
+
+
+def _integer(written: str) -> int | _NotJson:
+    try:
+        return int(written)
+    except ValueError:  # more digits than Python reads
+        return _NotJson(written)

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines import tables
-from pipelines.errors import ConvoyError, WarehouseBusy, WarehouseFailed
+from pipelines.errors import ConfigurationError, ConvoyError, WarehouseBusy, WarehouseFailed
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def translated(error: BaseException, path: Path) -> ConvoyError:
     if "No space left" in str(error):
         return WarehouseFailed(f"the disk that holds {path} is full; make room and sync again")
     if "not a valid DuckDB database" in str(error):
-        return WarehouseFailed(f"{path} is no DuckDB file; move it away or configure another one")
+        return ConfigurationError(f"{path} is no DuckDB file; move it or configure another one")
     return WarehouseFailed(f"{path}: {message}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -11,18 +12,21 @@ import pytest
 import truth
 from upstream import EVERY_WAY, chatting, with_gptbots
 
-from pipelines.errors import KeyRejected, NotCertified
+from pipelines.errors import KeyRejected, NotCertified, RateLimited
 from pipelines.gptbots.scan import Scan
-from pipelines.simulator import Knobs
+from pipelines.simulator import Faults, Knobs, World
 
 if TYPE_CHECKING:
     from conftest import MakeWorld, Simulate
 
-    from pipelines.gptbots.api import GptbotsApi
+    from pipelines.gptbots.api import GptbotsApi, Page
     from pipelines.reading import Reading
-    from pipelines.simulator import Simulator, World
+    from pipelines.simulator import Simulator
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
+DAY = 86_400_000
+LONG = 30
+"""Seconds after which something that should end at once is taken to hang."""
 Version = tuple[datetime, int, object]
 """Of a conversation: activity, messages, cost."""
 
@@ -191,3 +195,63 @@ def test_the_certificate_says_what_was_asked_and_counted(
     assert (found.total_before, found.total_after, found.distinct_rows) == (250, 250, 250)
     assert found.requests == len(upstream.log) == 4
     assert found.started_at <= found.finished_at
+
+
+@pytest.mark.parametrize("seconds", [-60, -20, 20, 60])
+def test_a_clock_that_goes_wrong_hides_nothing_that_moves(simulate: Simulate, seconds: int) -> None:
+    """By the server's clock what chats now may lie in a window that seems to be past."""
+    now = datetime.now(UTC) + timedelta(seconds=seconds)
+    world = World.seeded(7, bots={"support": 900}, now=now, clock="real")
+    moving = [str(row["conversation_id"]) for row in world.truth("gptbots")[-9::4]]
+    under_way = 0
+    readings = []
+
+    async def run(api: GptbotsApi) -> None:
+        async def ask(start: int, end: int, number: int, *more: int) -> Page:
+            nonlocal under_way
+            if moving and start < START.timestamp() * 1000 and end < now.timestamp() * 1000 - DAY:
+                # The oldest window is slow: all that is read beside it is there first.
+                idle = 0
+                while idle < 10:
+                    await asyncio.sleep(0.01)
+                    idle = 0 if under_way else idle + 1
+                while moving:
+                    world.chat(moving.pop())
+            under_way += 1
+            try:
+                return await api.page(start, end, number, *more)
+            finally:
+                under_way -= 1
+
+        read = Scan(ask, window_rows=150).read(START, datetime.now(UTC))
+        readings.extend([reading async for reading in read])
+
+    with_gptbots(simulate(world), "support", run)
+    assert not moving
+    assert versions(readings) == wanted(world)
+
+
+def test_a_retry_after_that_no_patience_waits_for_ends_the_scan(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    """Also the windows that were not refused: none waits for the key to open again."""
+    upstream = simulate(make_world(bots={"support": 3000}))
+    limited = Faults(rate_limited_seconds=1.0, retry_after=3600)
+
+    def close(_: object) -> None:
+        if len(upstream.log) == 40:
+            upstream.faults = limited
+
+    async def run(api: GptbotsApi) -> None:
+        async def everything() -> None:
+            read = Scan(api.page, window_rows=150).read(START, datetime.now(UTC))
+            async for _ in read:
+                pass
+
+        await asyncio.wait_for(everything(), LONG)
+
+    upstream.on_request = close
+    with pytest.raises(RateLimited):
+        with_gptbots(upstream, "support", run)
+    refused = [logged for logged in upstream.log if logged.fault]
+    assert 1 <= len(refused) <= 8

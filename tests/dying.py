@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+from dlt.destinations.insert_job_client import InsertValuesLoadJob
 
 from pipelines import settings
 from pipelines.sync import sync
@@ -20,20 +21,22 @@ from pipelines.sync import sync
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RUN = DuckDbCopyJob.run
+JOBS = (DuckDbCopyJob, InsertValuesLoadJob)
 _LOOKS = 60
 _PAUSE = 0.05
 
 
-def dying(table: str, die: Callable[[], None]) -> Callable[[Any], None]:
-    """Return what to put in place of the `run` of a load job."""
+def dying(
+    load: Callable[[Any], None], table: str, die: Callable[[], None]
+) -> Callable[[Any], None]:
+    """Return what to put in place of `load`, the `run` of a load job."""
 
     def run(job: Any) -> None:  # noqa: ANN401 - dlt's own
         path = Path(job._file_path)  # noqa: SLF001 - it has no other name
         if path.name.startswith(f"{table}."):
             _until_alone(path)
             die()
-        RUN(job)
+        load(job)
 
     return run
 
@@ -55,5 +58,6 @@ def _kill() -> None:
 
 
 if __name__ == "__main__":
-    setattr(DuckDbCopyJob, "run", dying(sys.argv[1], _kill))  # noqa: B010 - mypy would mind
+    for kind in JOBS:
+        kind.run = dying(kind.run, sys.argv[1], _kill)  # type: ignore[method-assign,assignment]
     sync(settings.load(), models=False)

@@ -176,7 +176,8 @@ def test_sweeps_now_and_then_are_not_in_this_version(
     assert done.returncode == 2
     assert one_sentence(done.stderr)
     assert "sources.okchat.sweep_every" in done.stderr
-    assert re.search(r'only "0" works in this version', done.stderr)
+    assert '"0"' in done.stderr
+    assert "this version" in done.stderr
     assert nothing_written(project.folder)
 
 
@@ -393,7 +394,7 @@ def test_a_query_can_neither_write_nor_reach_beyond(synced: Project, sql: str) -
 
 @pytest.mark.parametrize("sql", ["", " ", ";", "-- nothing", "select 1; select 2"])
 def test_a_query_is_one_statement(synced: Project, sql: str) -> None:
-    done = convoy("query", sql)
+    done = convoy("query", "--", sql)
 
     assert done.returncode == 2
     assert done.stdout == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -17,14 +17,15 @@ from pipelines.gptbots.scan import Scan
 from pipelines.simulator import Faults, Knobs, World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import MakeWorld, Simulate
 
     from pipelines.gptbots.api import GptbotsApi, Page
     from pipelines.reading import Reading
-    from pipelines.simulator import Simulator
+    from pipelines.simulator import Request, Simulator
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
-DAY = 86_400_000
 LONG = 30
 """Seconds after which something that should end at once is taken to hang."""
 Version = tuple[datetime, int, object]
@@ -203,27 +204,19 @@ def test_a_clock_that_goes_wrong_hides_nothing_that_moves(simulate: Simulate, se
     now = datetime.now(UTC) + timedelta(seconds=seconds)
     world = World.seeded(7, bots={"support": 900}, now=now, clock="real")
     moving = [str(row["conversation_id"]) for row in world.truth("gptbots")[-9::4]]
-    under_way = 0
+    held = Held(world.start)
     readings = []
 
     async def run(api: GptbotsApi) -> None:
         async def ask(start: int, end: int, number: int, *more: int) -> Page:
-            nonlocal under_way
-            if moving and start < START.timestamp() * 1000 and end < now.timestamp() * 1000 - DAY:
-                # The oldest window is slow: all that is read beside it is there first.
-                idle = 0
-                while idle < 10:
-                    await asyncio.sleep(0.01)
-                    idle = 0 if under_way else idle + 1
+            if moving and held.back(start, end):
+                await held.until_idle()
                 while moving:
                     world.chat(moving.pop())
-            under_way += 1
-            try:
+            with held.counted():
                 return await api.page(start, end, number, *more)
-            finally:
-                under_way -= 1
 
-        read = Scan(ask, window_rows=150).read(START, datetime.now(UTC))
+        read = Scan(ask, window_rows=599).read(world.start, datetime.now(UTC))
         readings.extend([reading async for reading in read])
 
     with_gptbots(simulate(world), "support", run)
@@ -234,24 +227,55 @@ def test_a_clock_that_goes_wrong_hides_nothing_that_moves(simulate: Simulate, se
 def test_a_retry_after_that_no_patience_waits_for_ends_the_scan(
     make_world: MakeWorld, simulate: Simulate
 ) -> None:
-    """Also the windows that were not refused: none waits for the key to open again."""
-    upstream = simulate(make_world(bots={"support": 3000}))
-    limited = Faults(rate_limited_seconds=1.0, retry_after=3600)
+    """Also for the window that was not refused: it does not wait for the key to open again."""
+    world = make_world(bots={"support": 900})
+    upstream = simulate(world)
+    held = Held(world.start)
 
-    def close(_: object) -> None:
-        if len(upstream.log) == 40:
-            upstream.faults = limited
+    def refuse(request: Request) -> None:
+        later = int(request.params["start_time"]) >= world.start.timestamp() * 1000
+        upstream.faults = Faults(rate_limited_seconds=float(later), retry_after=3600)
 
     async def run(api: GptbotsApi) -> None:
+        async def ask(start: int, end: int, number: int, *more: int) -> Page:
+            if held.back(start, end):
+                await held.until_idle()
+            with held.counted():
+                return await api.page(start, end, number, *more)
+
         async def everything() -> None:
-            read = Scan(api.page, window_rows=150).read(START, datetime.now(UTC))
-            async for _ in read:
+            async for _ in Scan(ask, window_rows=599).read(world.start, datetime.now(UTC)):
                 pass
 
         await asyncio.wait_for(everything(), LONG)
 
-    upstream.on_request = close
+    upstream.on_request = refuse
     with pytest.raises(RateLimited):
         with_gptbots(upstream, "support", run)
-    refused = [logged for logged in upstream.log if logged.fault]
-    assert 1 <= len(refused) <= 8
+    assert len([logged for logged in upstream.log if logged.fault]) == 1
+
+
+class Held:
+    """Holds the oldest window of several back until nothing else is under way."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start.timestamp() * 1000
+        self._end = (datetime.now(UTC) - timedelta(days=1)).timestamp() * 1000
+        self._under_way = 0
+
+    def back(self, start: int, end: int) -> bool:
+        return start < self._start and end < self._end
+
+    async def until_idle(self) -> None:
+        idle = 0
+        while idle < 20:
+            await asyncio.sleep(0.01)
+            idle = 0 if self._under_way else idle + 1
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1

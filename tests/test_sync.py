@@ -710,7 +710,7 @@ def before_page(number: int, act: Callable[[], None]) -> Callable[[Request], Non
     return hook
 
 
-@pytest.mark.parametrize("apart", [timedelta(seconds=15), timedelta(minutes=40)])
+@pytest.mark.parametrize("apart", [timedelta(seconds=15), timedelta(minutes=40)], ids=str)
 def test_one_that_begins_hides_none_when_another_is_deleted_meanwhile(
     project: Project, simulate: Simulate, apart: timedelta
 ) -> None:
@@ -947,11 +947,14 @@ def test_a_load_that_dies_inside_one_table_is_made_good_by_the_next_sync(  # noq
     project.configure(upstream)
     assert project.sync().complete
     world.advance(MINUTE / 2, activity=False)
-    for row in world.truth("gptbots", "support")[::10]:
-        world.chat(str(row["conversation_id"]))
-    world.chat(str(world.truth("okchat", "web")[0]["id"]))
-    world.add_bot("later", 300)
-    world.add_chatbot("later-too", 60)
+    # News of one source alone, so that it is its load that dies.
+    if table == "last_messages":
+        world.chat(str(world.truth("okchat", "web")[0]["id"]))
+        world.add_chatbot("later", 300)
+    else:
+        for row in world.truth("gptbots", "support")[::10]:
+            world.chat(str(row["conversation_id"]))
+        world.add_bot("later", 300)
     project.configure(upstream)
     dies(project, table, monkeypatch)
     assert project.sync().complete
@@ -959,7 +962,8 @@ def test_a_load_that_dies_inside_one_table_is_made_good_by_the_next_sync(  # noq
     assert project.rows(UNLIKE_THEIR_LEDGER) == []
     outcome = project.sync()
     assert (outcome.complete, outcome.rows_loaded, outcome.changes) == (True, 0, 0)
-    assert all(bot(outcome, name).requests <= 2 for name in ("support", "later"))
+    asked = {key.bot: of.requests for key, of in outcome.bots.items() if key.source == "gptbots"}
+    assert max(asked.values()) <= 2, asked
 
 
 UNLIKE_THEIR_LEDGER = """

@@ -73,6 +73,10 @@ def nothing_written(folder: Path) -> bool:
     return {path.name for path in folder.iterdir()} == {".dlt"}
 
 
+def one_sentence(said: str) -> bool:
+    return said.startswith("convoy: ") and said.count("\n") == 1 and "Traceback" not in said
+
+
 def test_help_names_every_command_and_the_exit_codes() -> None:
     shown = convoy("--help").stdout
 
@@ -131,6 +135,67 @@ def test_a_rejected_key_is_named_and_ends_with_1_while_the_others_are_loaded(
     assert "wrong-key-4711" not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert project.count("conversations") == 20
+
+
+def test_what_was_not_read_is_neither_certified_nor_loaded(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 5})), keys={"support": "wrong"})
+
+    done = convoy("sync", "--json")
+
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["complete"] is False
+    (bot,) = document["bots"]
+    assert (bot["certified"], bot["loaded"]) == (False, False)
+    assert "the API key was rejected" in bot["error"]
+
+
+def test_a_source_without_a_bot_can_not_be_chosen(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 1})))
+
+    done = convoy("sync", "--source", "okchat")
+
+    assert done.returncode == 2
+    assert one_sentence(done.stderr)
+    assert "chatbots" in done.stderr
+    assert nothing_written(project.folder)
+
+
+def test_sweeps_now_and_then_are_not_in_this_version(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    upstream = simulate(make_world(chatbots={"web": 1}))
+    project.configure(upstream, okchat={"sweep_every": "1h"})
+
+    done = convoy("sync")
+
+    assert done.returncode == 2
+    assert one_sentence(done.stderr)
+    assert "sources.okchat.sweep_every" in done.stderr
+    assert '"0"' in done.stderr
+    assert "this version" in done.stderr
+    assert nothing_written(project.folder)
+
+
+def test_a_warehouse_that_is_another_kind_of_file_is_left_alone(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    upstream = simulate(make_world(bots={"support": 1}))
+    project.configure(upstream)
+    project.warehouse.write_text("my notes\n" * 1000)
+
+    done = convoy("sync")
+
+    assert done.returncode == 2
+    assert one_sentence(done.stderr)
+    assert "is no DuckDB file" in done.stderr
+    assert project.warehouse.read_text() == "my notes\n" * 1000
+    assert {path.name for path in project.folder.iterdir()} == {".dlt", "warehouse.duckdb"}
+    assert upstream.log == []
 
 
 def test_a_second_sync_at_once_ends_with_75(synced: Project) -> None:
@@ -325,6 +390,16 @@ def test_a_query_can_neither_write_nor_reach_beyond(synced: Project, sql: str) -
     assert "api_key" not in done.stdout
     assert sorted(path.name for path in synced.folder.iterdir()) == before
     assert synced.warehouse.read_bytes() == content
+
+
+@pytest.mark.parametrize("sql", ["", " ", ";", "-- nothing", "select 1; select 2"])
+def test_a_query_is_one_statement(synced: Project, sql: str) -> None:
+    done = convoy("query", "--", sql)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert one_sentence(done.stderr)
+    assert synced.warehouse.exists()
 
 
 def test_a_query_before_the_first_sync_says_what_to_do(project: Project) -> None:

@@ -129,11 +129,50 @@ def test_retry_after_closes_the_whole_key(
     assert second.at - first.at >= 0.9
 
 
+def test_a_retry_after_within_the_patience_is_obeyed(
+    upstream: Simulator, pool: ThreadPoolExecutor
+) -> None:
+    upstream.faults = Faults(script=["rate_limited_seconds"], retry_after=1)
+    (page,) = ask(upstream.url, pool, patience=5.0)
+    assert page.received == 100
+    assert [logged.status for logged in upstream.log] == [429, 200]
+
+
+def test_a_retry_after_beyond_the_patience_is_given_up_at_once(
+    upstream: Simulator, pool: ThreadPoolExecutor
+) -> None:
+    upstream.faults = Faults(rate_limited_seconds=1.0, retry_after=3600)
+    with pytest.raises(errors.RateLimited):
+        ask(upstream.url, pool, patience=300.0)
+    assert len(upstream.log) == 1
+
+
+@pytest.mark.parametrize("header", ["inf", "nan", "1e999", "soon"])
+def test_a_retry_after_that_says_nothing_is_asked_again(
+    serve: Serve, pool: ThreadPoolExecutor, header: str
+) -> None:
+    refusals = [header]
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        if not refusals:
+            page(handler)
+            return
+        handler.send_response(429)
+        handler.send_header("Retry-After", refusals.pop())
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server = serve(respond)
+    (found,) = ask(server.url, pool, patience=30.0)
+    assert (found.received, len(server.seen)) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("header", "least", "most"),
     [
         (None, 0, 0), ("7", 7, 7), ("1.5", 1.5, 1.5), ("-3", 0, 0), ("", 0, 0), ("soon", 0, 0),
-        ("nan", 0, 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("nan", 0, 0), ("inf", 0, 0), ("-inf", 0, 0), ("Infinity", 0, 0), ("1e999", 0, 0),
+        ("7 seconds", 0, 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         ("Wed, 21 Oct 2015 07:28:00 -0000", 0, 0), ("Wed, 21 Oct 2015 07:28:00", 0, 0),
         ("Wed, 99 Foo 2015", 0, 0),
         (format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 80_000, 86_400),

@@ -108,6 +108,16 @@ def test_work_lies_beside_the_warehouse(place: Path) -> None:
     assert load(need_bots=False).work == place / ".convoy" / "warehouse.duckdb"
 
 
+def test_work_of_a_linked_warehouse_is_that_of_its_target(place: Path, config: Write) -> None:
+    (place / "data").mkdir()
+    (place / "data" / "real.duckdb").touch()
+    (place / "linked.duckdb").symlink_to(place / "data" / "real.duckdb")
+    (place / "folder").symlink_to(place / "data")
+    for path in ("data/real.duckdb", "linked.duckdb", "folder/real.duckdb"):
+        config(f'[destination.duckdb]\ncredentials = "{path}"\n')
+        assert load(need_bots=False).work == place / "data" / ".convoy" / "real.duckdb"
+
+
 KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] = {
     "sources.gptbots.base_url": (
         "https://a.example/x/",
@@ -148,10 +158,10 @@ KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] =
     "sources.okchat.page_param": ("p", "seite", lambda s: s.okchat.page_param, "p", "seite"),
     "sources.okchat.limit_param": ("l", "size", lambda s: s.okchat.limit_param, "l", "size"),
     "sources.okchat.sweep_every": (
-        "2d",
         "0",
+        "0s",
         lambda s: s.okchat.sweep_every,
-        timedelta(days=2),
+        timedelta(),
         timedelta(),
     ),
     "sources.okchat.requests_per_minute": (
@@ -400,6 +410,7 @@ BAD_VALUES = [
     ("sources.gptbots.lookback", "90", "is no duration; write it like"),
     ("sources.gptbots.lookback", '"999999999d"', "is longer than a hundred years; shorten it"),
     ("sources.okchat.sweep_every", '"never"', "is no duration; write it like"),
+    ("sources.okchat.sweep_every", '"1h"', ""),
     ("sources.okchat.page_size", "0", "is no whole number from 1 to 10000; write it like 100"),
     ("sources.okchat.page_size", "10001", "is no whole number from 1 to 10000; write it like 100"),
     ("sources.okchat.page_size", "1.5", "is no whole number from 1 to 10000; write it like 100"),
@@ -636,6 +647,32 @@ def test_a_key_that_fits_into_no_header_is_a_fault(key: str, secrets: Write) -> 
 def test_a_bot_that_is_not_whole_is_a_fault(table: str, told: str, secrets: Write) -> None:
     secrets(table)
     assert fault() == told
+
+
+@pytest.mark.parametrize(
+    ("table", "same"),
+    [
+        ("gptbots.bots.{}", 'api_key = "same-4711"'),
+        ("okchat.chatbots.{}", 'chatbot_id = "same-4711"\napi_key = "{}-key-12"'),
+    ],
+)
+def test_two_names_for_one_bot_are_a_fault(table: str, same: str, secrets: Write) -> None:
+    names = ("first", "second", "other")
+    tables = [f"[sources.{table.format(name)}]\n{same.format(name)}\n" for name in names]
+    tables[2] = tables[2].replace("same-4711", "another-4712")
+    secrets("\n".join(tables))
+    told = fault()
+    assert "first" in told
+    assert "second" in told
+    assert "key-12" not in told
+    if "gptbots" in table:
+        assert "same-4711" not in told
+
+
+def test_two_chatbots_may_have_one_key(secrets: Write) -> None:
+    another = CHATBOT.replace("website", "shop").replace("5afe16ed", "a-second-id")
+    secrets(CHATBOT + another)
+    assert keys_of(load()) == {"website": "key-2", "shop": "key-2"}
 
 
 def test_bots_do_not_belong_in_the_configuration(config: Write, secrets: Write) -> None:

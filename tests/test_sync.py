@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import msgspec
 import pytest
+from dlt.destinations.exceptions import DatabaseTerminalException
+from dying import JOBS, dying
 from project import Project, assert_equal_to_truth, bot
 from upstream import EVERY_WAY, chatting
 
 from pipelines import sync as syncing
-from pipelines.errors import WarehouseBusy, WarehouseFailed
+from pipelines.errors import ConvoyError, WarehouseBusy, WarehouseFailed
 from pipelines.loader import Loader
 from pipelines.simulator import ABSENT, Faults, Knobs, World
 
@@ -23,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import MakeWorld, Simulate
+
+    from pipelines.simulator import Request
 
 MINUTE = timedelta(minutes=1)
 
@@ -527,6 +538,96 @@ def test_a_server_whose_clock_is_ahead_hides_nothing(
     assert_equal_to_truth(project, world)
 
 
+SURROGATE = b'"a\\ud800b"'
+DEEP = b"[" * 500 + b"]" * 500
+BROKEN = [
+    ("support", "subject", SURROGATE),
+    ("support", "subject", b'{"a":' + SURROGATE + b"}"),
+    ("web", "last_message", SURROGATE),
+    ("web", "last_message", b'{"id":"1","content":' + SURROGATE + b"}"),
+    ("web", "metadata", b'{"a":' + SURROGATE + b"}"),
+    ("web", "metadata", b"{" + SURROGATE + b":1}"),
+    *(
+        (name, field, value)
+        for name, field in (("support", "cost_credit"), ("support", "tags"), ("web", "metadata"))
+        for value in (b"NaN", b"Infinity", b"9" * 5000, b"1e99999999999999999999")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "field", "value"), BROKEN, ids=lambda of: str(of)[:30])
+def test_a_value_that_nobody_can_read_costs_its_row_alone(  # noqa: PLR0913, PLR0917 - fixtures
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    name: str,
+    field: str,
+    value: bytes,
+) -> None:
+    world = make_world(bots={"support": 120, "sales": 5}, chatbots={"web": 20, "shop": 5})
+    bad = world.begin(name)
+    world.edit(bad, **{field: msgspec.Raw(value)})
+    project.configure(simulate(world))
+    for _ in range(2):
+        outcome = project.sync(patience=1.0)
+        assert {of.error for of in outcome.bots.values()} == {None}
+        assert outcome.complete
+        assert bot(outcome, name).rejected == 1
+        assert project.rows("select bot from chat.rejected_rows") == [{"bot": name}]
+    world.delete(bad)
+    assert_equal_to_truth(project, world)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "at"),
+    [("support", "tags", "recent_chat_time"), ("web", "metadata", "updated_at")],
+)
+def test_a_bad_row_that_is_nested_deeply_is_listed_too(  # noqa: PLR0913, PLR0917 - fixtures
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    name: str,
+    field: str,
+    at: str,
+) -> None:
+    world = make_world(bots={"support": 5}, chatbots={"web": 5})
+    bad = world.begin(name)
+    world.edit(bad, **{field: msgspec.Raw(DEEP)})
+    world.edit(bad, **{at: "yesterday"})
+    project.configure(simulate(world))
+    for _ in range(2):
+        outcome = project.sync()
+        assert (outcome.complete, bot(outcome, name).rejected) == (True, 1)
+        (row,) = project.rows("select bot, reason, raw from chat.rejected_rows")
+        assert row["bot"] == name
+        assert row["raw"] is not None
+    world.delete(bad)
+    assert_equal_to_truth(project, world)
+
+
+@pytest.mark.parametrize(
+    "spelt", ["sessionToken", "Session_Token", "SESSION-TOKEN", "SESSIONTOKEN"]
+)
+def test_no_session_token_however_it_is_spelt_is_in_any_table(
+    project: Project, make_world: MakeWorld, simulate: Simulate, spelt: str
+) -> None:
+    world = make_world(bots={"support": 0}, chatbots={"web": 0})
+    hidden: dict[str, Any] = {spelt: "tok_1", "kept": [{"x": 1, spelt: {"y": "tok_2"}}]}
+    world.begin("support", **hidden)
+    world.begin("support", message_count=hidden, **hidden)
+    world.begin("web", last_message={"content": "c", **hidden}, **hidden)
+    world.begin("web", last_message={"content": hidden}, metadata=hidden, state=hidden)
+    world.begin("web", active=hidden, last_message=[hidden])
+    project.configure(simulate(world))
+    outcome = project.sync()
+    assert (outcome.rows_loaded, project.count("rejected_rows")) == (3, 2)
+    for table in ("conversations", "last_messages", "rejected_rows"):
+        stored = str(project.rows(f"from chat.{table}"))
+        assert "kept" in stored
+        assert "tok_" not in stored
+        assert spelt not in stored
+
+
 # Ways to page.
 
 
@@ -583,6 +684,95 @@ def test_a_page_size_that_is_ignored_costs_only_requests(
     project.configure(simulate(world, Knobs(limit_param="per_page")))
     assert project.sync().complete
     assert_equal_to_truth(project, world)
+
+
+@pytest.mark.parametrize("total", ["window", "page"])
+def test_a_server_that_caps_its_pages_is_complete_whatever_its_total_counts(
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    total: Any,  # noqa: ANN401 - of the knob's own type
+) -> None:
+    world = make_world(bots={"support": 400})
+    project.configure(simulate(world, Knobs(gptbots_page_cap=50, total=total)))
+    assert project.sync().complete
+    assert_equal_to_truth(project, world)
+
+
+def before_page(number: int, act: Callable[[], None]) -> Callable[[Request], None]:
+    """Return a hook that acts once, before that page of a GPTBots list is answered."""
+    left = [act]
+
+    def hook(request: Request) -> None:
+        if request.path.startswith("/v1/") and request.params.get("page") == str(number) and left:
+            left.pop()()
+
+    return hook
+
+
+@pytest.mark.parametrize("apart", [timedelta(seconds=15), timedelta(minutes=40)], ids=str)
+def test_one_that_begins_hides_none_when_another_is_deleted_meanwhile(
+    project: Project, simulate: Simulate, apart: timedelta
+) -> None:
+    """The count before and after is the same, yet a row went from an unread page to a read one."""
+    now = datetime.now(UTC) - timedelta(days=20)
+    world = World(1, start=now - timedelta(days=60), now=now)
+    world.add_bot("support")
+    world.begin("support")
+    upstream = simulate(world)
+    project.configure(upstream, gptbots={"lookback": "2h"})
+    assert project.sync().complete
+    ids: list[str] = []
+    for _ in range(350):
+        world.advance(apart, activity=False)
+        ids.insert(0, world.begin("support"))
+
+    def swap() -> None:
+        world.delete(ids[310])  # on page 4, read already
+        world.advance(timedelta(seconds=1), activity=False)
+        world.begin("support")  # sends ids[199] from page 2 to page 3, read already
+
+    upstream.on_request = before_page(2, swap)
+    project.sync()
+    upstream.on_request = None
+    assert project.sync().complete
+    live = {row["conversation_id"] for row in world.truth("gptbots")}
+    stored = {row["conversation_id"] for row in project.rows("from chat.conversations")}
+    assert ids[310] not in live
+    assert not live - stored
+
+
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
+@pytest.mark.parametrize("leaves", ["by being deleted", "by going on"])
+def test_one_that_leaves_a_page_and_a_row_hides_nothing(
+    project: Project,
+    simulate: Simulate,
+    leaves: str,
+    order: Any,  # noqa: ANN401 - of the knob's own type
+) -> None:
+    """The second page looks empty then, and the first like the whole window."""
+    now = datetime.now(UTC) - timedelta(days=2)
+    world = World(1, start=now - timedelta(days=1), now=now)
+    world.add_bot("support")
+    ids = []
+    for _ in range(101):
+        world.advance(timedelta(seconds=1), activity=False)
+        ids.append(world.begin("support"))
+
+    def leave() -> None:
+        if leaves == "by being deleted":
+            world.delete(ids[50])
+        else:
+            world.advance(timedelta(days=1), activity=False)
+            world.chat(ids[50])
+
+    upstream = simulate(world, Knobs(total="page", order=order))
+    upstream.on_request = before_page(2, leave)
+    project.configure(upstream, gptbots={"lookback": "0"})
+    project.sync()
+    live = {row["conversation_id"] for row in world.truth("gptbots")}
+    stored = {row["conversation_id"] for row in project.rows("from chat.conversations")}
+    assert not live - stored
 
 
 FEW = EVERY_WAY[:: len(EVERY_WAY) // 2]
@@ -705,6 +895,106 @@ def test_two_syncs_at_once_are_one_too_many(
     with syncing.locked(settings.load()), pytest.raises(WarehouseBusy, match="another sync"):
         project.sync()
     assert project.sync().complete
+
+
+VICTIMS = [
+    "conversations", "conversation_changes", "last_messages", "sync_windows", "_dlt_pipeline_state",
+]  # fmt: skip
+
+
+def kill(project: Project, table: str, _: pytest.MonkeyPatch) -> None:
+    """Let a process of its own sync and be killed inside the load job of a table."""
+    tests = Path(__file__).parent
+    died = subprocess.run(  # noqa: S603 - a program of our own
+        [sys.executable, str(tests / "dying.py"), table],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONPATH": str(tests.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+
+
+def fail(project: Project, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sync and fail inside the load job of a table."""
+    broke = []
+
+    def break_() -> None:
+        broke.append(table)
+        raise DatabaseTerminalException(RuntimeError("pulled the plug"))
+
+    with monkeypatch.context() as patched:
+        for job in JOBS:
+            patched.setattr(job, "run", dying(job.run, table, break_))
+        with pytest.raises(ConvoyError):
+            project.sync()
+    assert broke
+
+
+@pytest.mark.parametrize("dies", [kill, fail])
+@pytest.mark.parametrize("table", VICTIMS)
+def test_a_load_that_dies_inside_one_table_is_made_good_by_the_next_sync(  # noqa: PLR0913, PLR0917 - fixtures
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    dies: Callable[[Project, str, pytest.MonkeyPatch], None],
+) -> None:
+    world = make_world(bots={"support": 60}, chatbots={"web": 20})
+    upstream = simulate(world)
+    project.configure(upstream)
+    assert project.sync().complete
+    world.advance(MINUTE / 2, activity=False)
+    # News of one source alone, so that it is its load that dies.
+    if table == "last_messages":
+        world.chat(str(world.truth("okchat", "web")[0]["id"]))
+        world.add_chatbot("later", 300)
+    else:
+        for row in world.truth("gptbots", "support")[::10]:
+            world.chat(str(row["conversation_id"]))
+        world.add_bot("later", 300)
+    project.configure(upstream)
+    dies(project, table, monkeypatch)
+    assert project.sync().complete
+    assert_equal_to_truth(project, world)
+    assert project.rows(UNLIKE_THEIR_LEDGER) == []
+    outcome = project.sync()
+    assert (outcome.complete, outcome.rows_loaded, outcome.changes) == (True, 0, 0)
+    asked = {key.bot: of.requests for key, of in outcome.bots.items() if key.source == "gptbots"}
+    assert max(asked.values()) <= 2, asked
+
+
+UNLIKE_THEIR_LEDGER = """
+    select source, conversation_id, cost_credit, newest.cost
+    from chat.conversations
+    left join (
+        select source, conversation_id, max_by(cost_credit, observed_at) as cost, count(*) as n
+        from chat.conversation_changes
+        group by all
+    ) as newest using (source, conversation_id)
+    where newest.n is null or newest.cost is distinct from cost_credit
+"""
+
+
+def test_a_lost_state_costs_one_sync_that_reads_all_again(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 450, "sales": 30}, chatbots={"web": 20})
+    project.configure(simulate(world))
+    cursors = {key: of.cursor for key, of in project.sync().bots.items()}
+    assert None not in cursors.values()
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute("delete from chat._dlt_pipeline_state")
+    first = project.sync()
+    assert (first.complete, first.changes) == (True, 0)
+    assert bot(first, "support").requests > 2
+    second = project.sync()
+    assert (second.complete, second.rows_loaded) == (True, 0)
+    assert all(bot(second, name).requests <= 2 for name in ("support", "sales"))
+    assert {key: of.cursor for key, of in second.bots.items()} == cursors
+    assert_equal_to_truth(project, world)
 
 
 # Large: `make test-long`.

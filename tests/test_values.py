@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import truth
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from pipelines import values
 from pipelines.simulator.moments import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(9990, 1, 1))  # noqa: DTZ001 - hypothesis'
@@ -130,6 +133,26 @@ def test_what_is_no_whole_number_is_not_guessed(value: object) -> None:
         values.integer(value)
 
 
+@pytest.mark.parametrize(
+    "value", ["1_000", "١٢٣", "\uff11\uff12", "²", " 1", "1 ", "1\n", "1e3x", "0x10"]
+)
+@pytest.mark.parametrize("read", [values.integer, values.credit, values.instant])
+def test_a_number_in_a_text_is_a_plain_ascii_decimal(
+    read: Callable[[object], object], value: str
+) -> None:
+    with pytest.raises(ValueError, match="is no "):
+        read(value)
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("2", "2"), ("-0.5", "-0.5"), ("1e3", "1000")])
+def test_a_plain_decimal_in_a_text_is_read(value: str, wanted: str) -> None:
+    assert values.credit(value) == Decimal(wanted)
+
+
+def test_a_whole_number_in_a_text_is_read() -> None:
+    assert [values.integer(text) for text in ("2", "-7", "1e3")] == [2, -7, 1000]
+
+
 @pytest.mark.parametrize("value", [0, 1, "true", "", [], {}])
 def test_a_flag_is_not_guessed(value: object) -> None:
     with pytest.raises(ValueError, match="is neither true nor false"):
@@ -149,6 +172,51 @@ def test_text_is_kept_and_anything_else_written_as_json(value: object, wanted: s
 def test_an_id_must_be_there(value: object) -> None:
     with pytest.raises(ValueError, match="is missing"):
         values.required(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [" ", "\t\n", True, False, {}, {"a": 1}, [], ["a"], Decimal("1E+3"), Decimal("1.5")],
+)
+def test_an_id_is_a_text_or_a_whole_number(value: object) -> None:
+    with pytest.raises(ValueError, match=r"is "):
+        values.required(value)
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("a b", "a b"), ("0", "0"), (7, "7"), (0, "0")])
+def test_an_id_is_kept_as_sent(value: object, wanted: str) -> None:
+    assert values.required(value) == wanted
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2025-W01-1", "2025-W01-1T00:00:00Z", "2025-W01", "2025-03-06", "02:30:18", "2025-03"],
+)
+def test_an_instant_is_a_calendar_date_with_a_time(value: str) -> None:
+    with pytest.raises(ValueError, match="is no instant"):
+        values.instant(value)
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    ["session_token", "sessionToken", "Session_Token", "SESSION-TOKEN"],
+)
+def test_a_session_token_is_a_secret_however_it_is_spelt(spelt: str) -> None:
+    row: dict[str, object] = {"kept": [{"x": 1, spelt: "s3cret"}], spelt: {"y": "s3cret"}}
+    for written in (
+        values.json_text(row),
+        values.raw_json(row),
+        values.unknown(row, frozenset()),
+        values.text(row),
+    ):
+        assert written is not None
+        assert "s3cret" not in written
+        assert spelt not in written
+        assert json.loads(written) == {"kept": [{"x": 1}]}
+    for read in (values.instant, values.credit, values.integer, values.flag):
+        with pytest.raises(ValueError, match="is ") as caught:
+            read(row)
+        assert "s3cret" not in str(caught.value)
 
 
 @given(JSON)

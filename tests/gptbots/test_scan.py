@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,18 +12,22 @@ import pytest
 import truth
 from upstream import EVERY_WAY, chatting, with_gptbots
 
-from pipelines.errors import KeyRejected, NotCertified
+from pipelines.errors import KeyRejected, NotCertified, RateLimited
 from pipelines.gptbots.scan import Scan
-from pipelines.simulator import Knobs
+from pipelines.simulator import Faults, Knobs, World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import MakeWorld, Simulate
 
-    from pipelines.gptbots.api import GptbotsApi
+    from pipelines.gptbots.api import GptbotsApi, Page
     from pipelines.reading import Reading
-    from pipelines.simulator import Simulator, World
+    from pipelines.simulator import Request, Simulator
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
+LONG = 30
+"""Seconds after which something that should end at once is taken to hang."""
 Version = tuple[datetime, int, object]
 """Of a conversation: activity, messages, cost."""
 
@@ -195,3 +200,86 @@ def test_the_certificate_says_what_was_asked_and_counted(
     # its pages and page 1 again, what is not by one request.
     assert found.requests + 1 + sum(c.requests for c in later if c) == len(upstream.log)
     assert found.started_at <= found.finished_at
+
+
+@pytest.mark.parametrize("seconds", [-60, -20, 20, 60])
+def test_a_clock_that_goes_wrong_hides_nothing_that_moves(simulate: Simulate, seconds: int) -> None:
+    """By the server's clock what chats now may lie in a window that seems to be past."""
+    now = datetime.now(UTC) + timedelta(seconds=seconds)
+    world = World.seeded(7, bots={"support": 900}, now=now, clock="real")
+    moving = [str(row["conversation_id"]) for row in world.truth("gptbots")[-9::4]]
+    held = Held(world.start)
+    readings = []
+
+    async def run(api: GptbotsApi) -> None:
+        async def ask(start: int, end: int, number: int, *more: int) -> Page:
+            if moving and held.back(start, end):
+                await held.until_idle()
+                while moving:
+                    world.chat(moving.pop())
+            with held.counted():
+                return await api.page(start, end, number, *more)
+
+        read = Scan(ask, window_rows=599).read(world.start, datetime.now(UTC))
+        readings.extend([reading async for reading in read])
+
+    with_gptbots(simulate(world), "support", run)
+    assert not moving
+    assert versions(readings) == wanted(world)
+
+
+def test_a_retry_after_that_no_patience_waits_for_ends_the_scan(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    """Also for the window that was not refused: it does not wait for the key to open again."""
+    world = make_world(bots={"support": 900})
+    upstream = simulate(world)
+    held = Held(world.start)
+
+    def refuse(request: Request) -> None:
+        later = int(request.params["start_time"]) >= world.start.timestamp() * 1000
+        upstream.faults = Faults(rate_limited_seconds=float(later), retry_after=3600)
+
+    async def run(api: GptbotsApi) -> None:
+        async def ask(start: int, end: int, number: int, *more: int) -> Page:
+            if held.back(start, end):
+                await held.until_idle()
+            with held.counted():
+                return await api.page(start, end, number, *more)
+
+        async def everything() -> None:
+            async for _ in Scan(ask, window_rows=599).read(world.start, datetime.now(UTC)):
+                pass
+
+        await asyncio.wait_for(everything(), LONG)
+
+    upstream.on_request = refuse
+    with pytest.raises(RateLimited):
+        with_gptbots(upstream, "support", run)
+    assert len([logged for logged in upstream.log if logged.fault]) == 1
+
+
+class Held:
+    """Holds the oldest window of several back until nothing else is under way."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start.timestamp() * 1000
+        self._end = (datetime.now(UTC) - timedelta(days=1)).timestamp() * 1000
+        self._under_way = 0
+
+    def back(self, start: int, end: int) -> bool:
+        return start < self._start and end < self._end
+
+    async def until_idle(self) -> None:
+        idle = 0
+        while idle < 20:
+            await asyncio.sleep(0.01)
+            idle = 0 if self._under_way else idle + 1
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1

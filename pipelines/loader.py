@@ -1,6 +1,5 @@
 """Loads with dlt: its pipeline over our work folder, quiet, offline and tidy."""
 
-import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -82,12 +81,9 @@ def _pipeline(path: Path, folder: Path) -> "dlt.Pipeline":
         os.environ.setdefault(name, value)
     import dlt  # noqa: PLC0415 - half a second that other commands need not spend
 
-    pipeline = dlt.pipeline(
+    return dlt.pipeline(
         PIPELINE,
         destination=dlt.destinations.duckdb(str(path)),
         dataset_name=tables.DATASET,
         pipelines_dir=str(folder),
     )
-    # Its failures are told in our words; its tracebacks would show rows.
-    logging.getLogger("dlt").setLevel(logging.CRITICAL)
-    return pipeline

@@ -41,7 +41,7 @@ def decode(body: bytes) -> Any:  # noqa: ANN401 - JSON is any shape
     try:
         try:
             return _DECODER.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError):
             return json.loads(
                 body, parse_float=_decimal, parse_int=_integer, parse_constant=_NotJson
             )

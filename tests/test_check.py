@@ -400,7 +400,7 @@ def test_a_warehouse_that_is_no_duckdb_file(tmp_path: Path) -> None:
         "warehouse",
         None,
         f"{path} is no DuckDB file",
-        "move it away or configure another one",
+        "move it or configure another one",
     )
 
 

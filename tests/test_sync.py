@@ -1004,7 +1004,7 @@ def test_a_lost_state_costs_one_sync_that_reads_all_again(
 def test_much_is_read_with_few_requests(
     project: Project, make_world: MakeWorld, simulate: Simulate
 ) -> None:
-    bots = {f"bot {n}": 20_000 for n in range(5)}
+    bots = {f"bot{n}": 20_000 for n in range(5)}
     world = make_world(bots=bots, chatbots={"web": 15_000, "shop": 5_000})
     upstream = simulate(world)
     project.configure(upstream)

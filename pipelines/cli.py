@@ -1,5 +1,6 @@
 """The commands: parse, call, print. Heavy imports wait until a command needs them."""
 
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +21,7 @@ app = typer.Typer(
 
     Exit codes: 0 everything asked for is complete; 1 a bot or a step failed, the others are
     loaded; 2 wrong usage or configuration, nothing was touched; 75 another program holds the
-    warehouse.""",
+    warehouse; 130 or 143 stopped by Ctrl-C or SIGTERM, nothing is lost.""",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -68,11 +69,12 @@ def sync(
 
     configured = settings.load()
     chosen = [s.value for s in source or ()]
+    signal.signal(signal.SIGTERM, _stop)
     try:
         with output.progress(quiet=as_json) as tell:
             outcome = run.sync(configured, sources=chosen, models=not no_models, tell=tell)
     except KeyboardInterrupt:
-        raise Stopped("stopped; the next sync goes on from here") from None
+        raise Stopped(signal.SIGINT) from None
     if as_json:
         output.print_json(outcome.as_json())
     else:
@@ -206,6 +208,10 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+
+
+def _stop(signum: int, _frame: object) -> None:
+    raise Stopped(signum)
 
 
 def _fail(message: str, code: int) -> None:

@@ -4,7 +4,7 @@ ConvoyError                    exit 1
 ├── ConfigurationError         exit 2: wrong configuration or usage, nothing was touched
 ├── WarehouseBusy              exit 75: another process holds the warehouse
 ├── WarehouseFailed            the warehouse can't be read or written
-├── Stopped                    exit 130: the user stopped it
+├── Stopped                    exit 130 or 143: stopped by Ctrl-C or SIGTERM
 ├── ModelsFailed               a model or one of its tests failed
 └── ApiError                   a request failed; names bot, method and path, never the key
     ├── KeyRejected            the key is wrong, expired or revoked
@@ -48,9 +48,11 @@ class WarehouseFailed(ConvoyError):
 
 
 class Stopped(ConvoyError):
-    """The user stopped it; nothing is lost."""
+    """A signal stopped it; nothing is lost."""
 
-    exit_code = 130
+    def __init__(self, signum: int) -> None:
+        super().__init__("stopped; the next sync goes on from here")
+        self.exit_code = 128 + signum
 
 
 class ModelsFailed(ConvoyError):

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import dlt
+    import pyarrow as pa
 
 _DEFAULTS = {
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
     "LOAD__WORKERS": "4",
+}
+
+
+_NOTE = {
+    tables.SYNC_WINDOWS.name: "insert into chat.sync_windows by name from noted",
+    tables.REJECTED_ROWS.name: """
+        insert into chat.rejected_rows by name
+        from noted anti join chat.rejected_rows using (source, rejected_id)
+    """,
 }
 
 
@@ -35,13 +46,38 @@ class Loader:
         self._path = path
         self._folder = work / "dlt"
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._pipeline = _pipeline(path, self._folder)
         self._prepared = False
         self.cursors: dict[tuple[str, str], datetime] = {}
         if path.exists():
             with warehouse.connect(path) as connection:
                 self._prepared = warehouse.has_tables(connection)
                 self.cursors = stored_cursors(connection) if self._prepared else {}
+
+    @cached_property
+    def _pipeline(self) -> "dlt.Pipeline":
+        return _pipeline(self._path, self._folder)
+
+    def note(self, audit: "Mapping[str, pa.Table]") -> None:
+        """Append certificates and rejected rows that come without any news.
+
+        They need neither a merge nor a cursor, and a run of dlt costs more than all the rest of
+        a sync that finds nothing new.
+
+        Raises:
+            WarehouseBusy: another program holds the file.
+            WarehouseFailed: they can't be written.
+        """
+        if not audit:
+            return
+        if not self._prepared:
+            self.load(next(iter(source.SOURCES)), Batch(rest=audit), {})
+            return
+        with warehouse.connect(self._path) as connection:
+            connection.begin()
+            for name, rows in audit.items():
+                connection.register("noted", rows)
+                connection.execute(_NOTE[name])
+            connection.commit()
 
     def load(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
         """Load a batch of one source, rows and cursors in one package.

@@ -20,7 +20,6 @@ from pipelines.news import News, news
 from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import Reader
 from pipelines.settings import Settings
-from pipelines.source import Batch
 from pipelines.warehouse import connect, known
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class _Run:
                 ):
                     for chunk in chunks(taken):
                         self._load(chunk)
-                self._load_audit()
+                self._loader.note(self._audit.take())
                 self._progress(reader)
                 for outcome in self._outcome.bots.values():
                     outcome.loaded = outcome.error is None
@@ -144,11 +143,6 @@ class _Run:
         if fresh or len(late):
             self._loader.load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
         self._count(chunk, fresh)
-
-    def _load_audit(self) -> None:
-        """Load what is kept of chunks without news, together: a load costs more than they do."""
-        if rest := self._audit.take():
-            self._loader.load(next(iter(self._outcome.bots)).source, Batch(rest=rest), {})
 
     def _cursors(self, chunk: Chunk) -> dict[str, Cursor]:
         at = self._loader.cursors

@@ -23,7 +23,7 @@ _DEFAULTS = {
     "LOAD__WORKERS": "4",
 }
 
-
+# Rejected rows are merged on their key, as dlt would.
 _NOTE = {
     tables.SYNC_WINDOWS.name: "insert into chat.sync_windows by name from noted",
     tables.REJECTED_ROWS.name: """
@@ -60,8 +60,8 @@ class Loader:
     def note(self, audit: "Mapping[str, pa.Table]") -> None:
         """Append certificates and rejected rows that come without any news.
 
-        They need neither a merge nor a cursor, and a run of dlt costs more than all the rest of
-        a sync that finds nothing new.
+        They need no cursor, and a run of dlt would cost a sync that finds nothing new about half
+        a second.
 
         Raises:
             WarehouseBusy: another program holds the file.

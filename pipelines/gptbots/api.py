@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines import errors, values
 from pipelines.gptbots.rows import interpret_rows
+from pipelines.gptbots.windows import milliseconds
 from pipelines.http import Client, Reply, error_for, limited
 from pipelines.interpret import Interpreted
 
@@ -36,6 +37,11 @@ class Page:
         """The conversations on it, those that can't be read among them."""
         readable: list[str] = self.rows.table["conversation_id"].to_pylist()
         return frozenset([*readable, *(row.raw for row in self.rows.rejected)])
+
+    @property
+    def times(self) -> list[int]:
+        """The activity of its conversations, epoch milliseconds in the order of the list."""
+        return [milliseconds(at) for at in self.rows.table["last_activity_at"].to_pylist()]
 
 
 class GptbotsApi:

@@ -2,34 +2,37 @@
 
 The list shifts while it is paged. A conversation that chats again leaves every window that
 ended before now, and the rows behind it move up, towards page 1. Hence the last page is read
-first: a row that moves up is read twice, never missed, whatever the order of the list. And
-hence the proof: the server's count before and after, and the distinct rows, must agree.
+first: a row that moves up is read twice, never missed, whatever the order of the list. So what
+was read is all that is left in the window, and perhaps more: rows that have left meanwhile.
+Hence the proof: the server's count afterwards agrees with the distinct rows read, as they are
+or without those that are now seen to have moved on.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipelines.errors import NotCertified
 from pipelines.gptbots.api import LARGEST_PAGE, Page
+from pipelines.gptbots.server import MARGIN, Ask, Server
 from pipelines.gptbots.windows import Window, instant, milliseconds
 from pipelines.interpret import Interpreted
 from pipelines.reading import Certificate, Reading, distinct, merge
 
-Ask = Callable[[int, int, int], Awaitable[Page]]
-"""Ask for (start, end, page number)."""
-
 WINDOW_ROWS = 5_000
 """Rows aimed at in a window: more cost memory, fewer cost requests."""
-_HEAD = timedelta(days=1)
+HEAD = timedelta(days=1)
 """How far past now the last window reaches, for a server whose clock is ahead."""
-_MARGIN = timedelta(minutes=5)
-"""How far the server's clock may be behind ours without our taking its present for its past."""
 _TRIES = 5
 """Readings of a window that can't be split before it is given up."""
+_LOOKS = 3
+"""Looks at what has moved on, before the window is read again smaller."""
 _MOST_PARTS = 64
 
 _Waiting = deque["Window | asyncio.Task[Reading | list[Window]]"]
@@ -37,12 +40,14 @@ _Waiting = deque["Window | asyncio.Task[Reading | list[Window]]"]
 
 @dataclass
 class _Attempt:
-    """One reading of one window under way; `moving` when it was not settled at its start."""
+    """One reading of one window under way; `settled` as it was when that began."""
 
     window: Window
-    moving: bool
-    started_at: datetime
+    settled: int
     first: Page
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    requests: int = 1
+    last_page: int | None = None
     pages: list[Page] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,28 +55,76 @@ class _Attempt:
 
     def add(self, page: Page) -> Page:
         self.pages.append(page)
+        self.requests += 1
         return page
+
+    @property
+    def moving(self) -> bool:
+        """Whether conversations may still enter the window."""
+        return self.window.end > self.settled
 
     @property
     def rows(self) -> Interpreted:
         return merge([page.rows for page in self.pages])
 
+    @property
+    def ids(self) -> set[str]:
+        return {found for page in self.pages for found in page.ids}
+
+    def reading(self, evidence: str) -> Reading:
+        """Return the rows of the window itself, not those at its outer ends."""
+        rows = self.rows
+        return Reading(
+            _within(rows.table, self.window), rows.rejected, self._certificate(rows, evidence)
+        )
+
+    def _certificate(self, rows: Interpreted, evidence: str) -> Certificate:
+        counted = [page.total for page in self.pages if page.received]
+        return Certificate(
+            kind="window",
+            window_start=instant(self.window.start),
+            window_end=instant(self.window.end),
+            total_before=self.first.total,
+            total_after=counted[-1] if counted else self.first.total,
+            distinct_rows=distinct(rows),
+            requests=self.requests,
+            certified=True,
+            evidence=evidence,
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+        )
+
+
+def _within(rows: pa.Table, window: Window) -> pa.Table:
+    """Drop what lies in a neighbouring window, which was asked for in case ends don't count."""
+    at = rows["last_activity_at"]
+    start, end = (pa.scalar(instant(i), at.type) for i in (window.start, window.end))
+    return rows.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, end)))
+
+
+def _cut_by(page: Page, window: Window) -> list[Window]:
+    """Cut so that one part holds a little less than the page, if that was an end of the list."""
+    times = sorted(page.times)
+    if not times:
+        return window.split(2)
+    newest_first = page.times[0] >= page.times[-1]
+    cut = times[len(times) // 10 if newest_first else -len(times) // 10]
+    parts = window.split_at(cut) if times[0] < times[-1] else window.split_at(cut - 1, cut + 2)
+    return parts if len(parts) > 1 else window.split(2)
+
 
 class Scan:
-    """One bot's reading, from an instant on; finds out by itself what `total` means.
+    """Reads windows of one bot.
 
-    Windows before `_settled` lie in the server's past: conversations leave them but never enter,
+    Windows before `settled` lie in the server's past: conversations leave them but never enter,
     which is what their proof rests on. Later ones are proved only by fitting in one page.
     """
 
-    def __init__(self, ask: Ask, *, ahead: int = 8, window_rows: int = WINDOW_ROWS) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask | Server, *, ahead: int = 8, window_rows: int = WINDOW_ROWS) -> None:
+        self.server = ask if isinstance(ask, Server) else Server(ask)
         self._ahead = ahead
         self._window_rows = window_rows
-        self._settled = 0
-        self._server_now = 0
-        self._total_of_window = False
-        self._page_rows: int | None = None
+        self._firsts: dict[Window, Page] = {}
 
     async def read(self, start: datetime, now: datetime) -> AsyncIterator[Reading]:
         """Yield certified readings, oldest window first, until everything up to now is read.
@@ -79,8 +132,26 @@ class Scan:
         Raises:
             NotCertified: a window that can't be split kept changing; what came before it stands.
         """
-        end = milliseconds(now + _HEAD)
-        waiting: _Waiting = deque([Window(milliseconds(start), end)])
+        window = Window(milliseconds(start), milliseconds(now + HEAD))
+        async for reading in self.windows([window]):
+            yield reading
+        while self.server.now >= window.end:  # our clock is days behind
+            window = Window(window.end, milliseconds(instant(self.server.now) + HEAD))
+            async for reading in self.windows([window]):
+                yield reading
+
+    async def first(self, window: Window) -> Page:
+        """Ask for page 1 ahead of reading the window, which then does not ask again."""
+        page = self._firsts[window] = await self.server.page(window, 1)
+        return page
+
+    async def windows(self, windows: Iterable[Window]) -> AsyncIterator[Reading]:
+        """Yield certified readings of windows, in their order.
+
+        Raises:
+            NotCertified: as `read`.
+        """
+        waiting: _Waiting = deque(windows)
         try:
             while waiting:
                 self._start_ahead(waiting)
@@ -91,10 +162,6 @@ class Scan:
                     yield result
                 else:
                     waiting.extendleft(reversed(result))
-                if not waiting and self._server_now >= end:  # our clock is days behind
-                    waiting.append(
-                        Window(end, end := milliseconds(instant(self._server_now) + _HEAD))
-                    )
         finally:
             for task in waiting:
                 if isinstance(task, asyncio.Task):
@@ -106,36 +173,26 @@ class Scan:
         A conversation that chats while older windows are read turns up there.
         """
         for i, window in enumerate(list(waiting)[: self._ahead]):
-            if isinstance(window, Window) and (i == 0 or window.end <= self._settled):
+            if isinstance(window, Window) and (i == 0 or window.end <= self.server.settled):
                 waiting[i] = asyncio.create_task(self._window(window))
 
     async def _window(self, window: Window) -> Reading | list[Window]:
         """Read a window; where it is too large or did not hold still, return its parts."""
         for _ in range(_TRIES):
-            moving, started_at = window.end > self._settled, datetime.now(UTC)
-            first = await self._page(window, 1)
-            attempt = _Attempt(window, moving, started_at, first)
+            settled = self.server.settled
+            first = self._firsts.pop(window, None) or await self.server.page(window, 1)
+            attempt = _Attempt(window, settled, first)
             if await self._is_one_page(attempt):
-                return _reading(attempt, "fits in one page")
-            if parts := self._parts(attempt):
+                return attempt.reading("fits in one page")
+            if parts := await self._parts(attempt):
                 return parts
             await self._read_back(attempt)
-            if evidence := self._evidence(attempt):
-                return _reading(attempt, evidence)
+            if evidence := await self._evidence(attempt):
+                return attempt.reading(evidence)
             if window.splits:
                 return window.split(2)
         message = f"the conversations of {instant(window.start)} do not hold still; sync again"
         raise NotCertified(message)
-
-    async def _page(self, window: Window, number: int) -> Page:
-        """Ask for a page and learn from it how the server counts and what time it is there."""
-        page = await self._ask(*window.asked, number)
-        server_at = page.server_at or page.at
-        self._server_now = max(self._server_now, milliseconds(server_at))
-        self._settled = max(self._settled, milliseconds(min(page.at, server_at) - _MARGIN))
-        if page.total is not None and page.total > page.received > 0:
-            self._total_of_window = True
-        return page
 
     async def _is_one_page(self, attempt: _Attempt) -> bool:
         """Tell whether page 1 is all there is: then nothing could have moved past the reader."""
@@ -145,87 +202,99 @@ class Scan:
                 message = f"the API counts {first.total} conversations and sends none"
                 raise NotCertified(message)
             return False
-        if self._total_of_window or not first.received:
+        if self.server.counts_windows or first.received < self.server.largest_page:
             return True
-        if self._page_rows is not None:
-            return first.received < self._page_rows
-        return await self._nothing_follows(attempt)
+        return not first.received or await self._nothing_follows(attempt)
 
     async def _nothing_follows(self, attempt: _Attempt) -> bool:
         """Ask for page 2 where `total` may count the page alone, and pages may be capped."""
         first = attempt.first
-        second = attempt.add(await self._page(attempt.window, 2))
-        if second.received:
-            self._page_rows = first.received
+        if attempt.add(await self.server.page(attempt.window, 2)).received:
             return False
         if first.received < LARGEST_PAGE:
             return True
         # The only row of page 2 may have moved to page 1 in between.
-        return attempt.add(await self._page(attempt.window, 1)).ids == first.ids
+        return attempt.add(await self.server.page(attempt.window, 1)).ids == first.ids
 
-    def _parts(self, attempt: _Attempt) -> list[Window]:
-        """Cut a window that is not settled, too large or can't be counted; else nothing."""
-        window, total = attempt.window, attempt.first.total or 0
+    async def _parts(self, attempt: _Attempt) -> list[Window]:
+        """Cut a window that is not settled or too large; else nothing."""
+        window = attempt.window
         if not window.splits:
             return []
-        margin = _MARGIN // timedelta(milliseconds=1)
-        for cut in (self._settled, self._settled + 2 * margin):
+        margin = MARGIN // timedelta(milliseconds=1)
+        for cut in (self.server.settled, self.server.settled + 2 * margin):
             # Not nearer to an end: what is settled grows with each request.
             if window.start + margin <= cut <= window.end - margin:
                 return window.split_at(cut)
-        if attempt.moving or not self._total_of_window:
-            return window.split(2)
-        if total > 1.5 * self._window_rows:
-            return window.split(min(ceil(total / self._window_rows), _MOST_PARTS))
-        return []
+        if attempt.moving:
+            return _cut_by(attempt.first, window)
+        pages, usual = await self._last_page(attempt), self._usual_pages(attempt)
+        return await self._even_parts(attempt, pages, usual) if pages > 1.5 * usual else []
+
+    def _usual_pages(self, attempt: _Attempt) -> int:
+        """Return how many pages a window should have; finding the last one costs requests."""
+        finding = 1 if self.server.counts_windows else 2
+        return ceil(finding * self._window_rows / attempt.first.received)
+
+    async def _last_page(self, attempt: _Attempt) -> int:
+        if self.server.counts_windows:
+            return ceil((attempt.first.total or 0) / attempt.first.received)
+        if attempt.last_page is None:
+            bound = await self.server.bound(attempt.window, 2 * self._usual_pages(attempt))
+            attempt.last_page = await self.server.last_page(attempt.window, bound)
+        return attempt.last_page
+
+    async def _even_parts(self, attempt: _Attempt, pages: int, usual: int) -> list[Window]:
+        """Cut evenly between the first and the last of the rows, as far as two pages show."""
+        window, last = attempt.window, await self.server.page(attempt.window, pages)
+        times = sorted([*attempt.first.times, *last.times])
+        parts = min(ceil(pages / usual), _MOST_PARTS)
+        if not times or not window.start < times[0] < times[-1] < window.end - 1:
+            return window.split(parts)
+        inner = Window(times[0], times[-1] + 1)
+        outer = Window(window.start, inner.start), Window(inner.end, window.end)
+        return [outer[0], *inner.split(parts), outer[1]]
 
     async def _read_back(self, attempt: _Attempt) -> None:
         """Read the last page first, and page 1 once more at the end."""
-        pages = ceil((attempt.first.total or 0) / attempt.first.received)
-        if not self._total_of_window:
-            pages = await self._last_page(attempt)
-        for number in range(pages, 0, -1):
-            attempt.add(await self._page(attempt.window, number))
+        for number in range(await self._last_page(attempt), 0, -1):
+            attempt.add(await self.server.page(attempt.window, number))
 
-    async def _last_page(self, attempt: _Attempt) -> int:
-        """Find the last page where `total` does not tell: go forward until one is empty."""
-        number = len(attempt.pages)
-        while attempt.add(await self._page(attempt.window, number + 1)).received:
-            number += 1
-        return number
-
-    def _evidence(self, attempt: _Attempt) -> str | None:
+    async def _evidence(self, attempt: _Attempt) -> str | None:
         """Say what proves that nothing was missed; None when nothing does."""
-        found, first, last = distinct(attempt.rows), attempt.first, attempt.pages[-1]
-        if first.ids != last.ids:  # one came as another went: the counts alone would not tell
+        found, first, last = len(attempt.ids), attempt.first, attempt.pages[-1]
+        if self.server.counts_windows:
+            # Page 1 as well: one may have come as another went.
+            if first.total == last.total == found and first.ids == last.ids:
+                return "counts before and after agree with the rows"
+        elif first.ids == last.ids and (await self.server.count(attempt.window, found)).agrees:
+            return "the count after agrees with the rows"
+        return await self._without_moved(attempt)
+
+    async def _without_moved(self, attempt: _Attempt) -> str | None:
+        """Take out the rows that have chatted since the reading began, until the rest is counted.
+
+        The count is made between two looks at those, and agrees with one of them or between.
+        """
+        if attempt.moving:
             return None
-        if self._total_of_window:
-            same = first.total == last.total == found
-            return "counts before and after agree with the rows" if same else None
-        # Only one millisecond is left, and `total` counts the page: rows can leave it but
-        # not enter. Read forward and back, both alike: nothing left meanwhile.
-        half = len(attempt.pages) // 2
-        forward = merge([page.rows for page in attempt.pages[: half + 1]])
-        back = merge([page.rows for page in attempt.pages[half:]])
-        same = distinct(forward) == distinct(back) == found
-        return "read forward and back, both alike" if same else None
+        ids = attempt.ids
+        since = Window(attempt.settled, milliseconds(attempt.first.at + HEAD))
+        moved, since = await self._newest(since)
+        for _ in range(_LOOKS):
+            most = len(ids - moved)
+            counted = (await self.server.count(attempt.window, most)).total
+            seen, since = await self._newest(since)
+            moved |= seen
+            if counted is not None and len(ids - moved) <= counted <= most:
+                return f"the count after agrees, without {len(moved & ids)} that moved on"
+        return None
 
-
-def _reading(attempt: _Attempt, evidence: str) -> Reading:
-    rows = attempt.rows
-    certificate = Certificate(
-        kind="window",
-        window_start=instant(attempt.window.start),
-        window_end=instant(attempt.window.end),
-        total_before=attempt.first.total,
-        total_after=next(
-            p.total for p in reversed(attempt.pages) if p.received or p is attempt.first
-        ),
-        distinct_rows=distinct(rows),
-        requests=len(attempt.pages),
-        certified=True,
-        evidence=evidence,
-        started_at=attempt.started_at,
-        finished_at=datetime.now(UTC),
-    )
-    return Reading(rows.table, rows.rejected, certificate)
+    async def _newest(self, since: Window) -> tuple[set[str], Window]:
+        """Return the ids in a window that ends in the future, and a smaller one for the next."""
+        seen, newest = set[str](), since.start
+        async for page in self.server.pages(since):
+            seen |= page.ids
+            at = pc.max(page.rows.table["last_activity_at"]).as_py()
+            newest = max(newest, milliseconds(at)) if at else newest
+        return seen, Window(min(newest, since.end - 1), since.end)

@@ -20,6 +20,10 @@ def instant(at: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=at)
 
 
+SMALLEST = 3
+"""Milliseconds of a window that is not split: what ties on one of them touches no neighbour."""
+
+
 @dataclass(frozen=True)
 class Window:
     """The milliseconds from `start` up to, not with, `end`."""
@@ -35,15 +39,16 @@ class Window:
     @property
     def splits(self) -> bool:
         """Whether there is a smaller window."""
-        return self.end - self.start > 1
+        return self.end - self.start > SMALLEST
 
     def split(self, parts: int) -> list["Window"]:
         """Cut into at most `parts` windows, in order of time."""
         length = self.end - self.start
-        parts = max(2, min(parts, length))
+        parts = max(2, min(parts, length // SMALLEST))
         cuts = [self.start + length * i // parts for i in range(parts + 1)]
         return [Window(a, b) for a, b in pairwise(cuts)]
 
-    def split_at(self, at: int) -> list["Window"]:
-        """Cut in two at an instant inside."""
-        return [Window(self.start, at), Window(at, self.end)]
+    def split_at(self, *cuts: int) -> list["Window"]:
+        """Cut at those of the instants, in order of time, that lie inside."""
+        inside = [cut for cut in cuts if self.start < cut < self.end]
+        return [Window(a, b) for a, b in pairwise([self.start, *inside, self.end])]

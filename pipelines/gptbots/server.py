@@ -1,0 +1,124 @@
+"""What a GPTBots server shows of itself while it is read: how it counts, pages and keeps time.
+
+Nothing of it is configured. `total` may count a window or only its page, pages may be capped,
+its clock may be off: each answer is looked at for what it proves.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from typing import Protocol
+
+from pipelines.gptbots.api import LARGEST_PAGE, Page
+from pipelines.gptbots.windows import Window, milliseconds
+
+MARGIN = timedelta(minutes=5)
+"""How far the server's clock may be behind ours without our taking its present for its past."""
+
+
+class Ask(Protocol):
+    """Ask for a page (from 1) of the conversations between two epoch milliseconds."""
+
+    async def __call__(self, start: int, end: int, number: int, size: int = LARGEST_PAGE) -> Page:
+        """Return the page; one after the last is empty."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Whether a window holds as many conversations as expected, and how many if that is told."""
+
+    agrees: bool
+    total: int | None
+
+
+class Server:
+    """Asks for pages and learns from each.
+
+    Attributes:
+        settled: instant (ms) up to which the server's time is past for certain.
+        now: its clock (ms), as far as seen.
+        counts_windows: whether `total` was seen to count more than the page.
+        largest_page: most rows of a page so far; a shorter page was not capped.
+    """
+
+    def __init__(self, ask: Ask, *, counted_windows: bool = False) -> None:
+        self._ask = ask
+        self._counted_windows = counted_windows
+        self.settled = 0
+        self.now = 0
+        self.counts_windows = False
+        self.largest_page = 0
+
+    async def page(self, window: Window, number: int, size: int = LARGEST_PAGE) -> Page:
+        """Ask for a page of a window."""
+        page = await self._ask(*window.asked, number, size)
+        server_at = page.server_at or page.at
+        self.now = max(self.now, milliseconds(server_at))
+        self.settled = max(self.settled, milliseconds(min(page.at, server_at) - MARGIN))
+        self.counts_windows |= page.total is not None and page.total > page.received
+        self.largest_page = max(self.largest_page, page.received)
+        return page
+
+    async def pages(self, window: Window) -> AsyncIterator[Page]:
+        """Ask for one page after the other, to the end of a window that is not too large."""
+        number, rows = 1, 0
+        while (page := await self.page(window, number)).received:
+            yield page
+            number, rows = number + 1, rows + page.received
+            if self.counts_windows and rows >= (page.total or 0):
+                return
+
+    async def count(self, window: Window, expected: int, above: int = 0) -> Count:
+        """Find out with one request whether a window holds so many conversations.
+
+        Where `total` tells nothing, the page is asked for on which the last of them has to be,
+        and after it an empty place. A count that agrees then also shows that a page of `above`
+        rows was not capped, as this one was longer.
+        """
+        if self.counts_windows or self._counted_windows:
+            page = await self.page(window, 1, 1)
+            if self.counts_windows:
+                return Count(page.total == expected, page.total)
+        place = place_of_last(expected, above, max(self.largest_page, above + 2, 2))
+        if place is None:
+            return Count(agrees=False, total=None)
+        number, size = place
+        page = await self.page(window, number, size)
+        if self.counts_windows:
+            return Count(page.total == expected, page.total)
+        total = (number - 1) * size + page.received
+        # A full page may be followed by another, an empty one may follow an empty one.
+        told = 0 < page.received < size or (number == 1 and not page.received)
+        return Count(told and total == expected, total if told else None)
+
+    async def last_page(self, window: Window, most: int) -> int:
+        """Find the last page that holds rows, by halving, where `most` pages hold all."""
+        low, high = 1, most + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if (await self.page(window, middle)).received:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    async def bound(self, window: Window, least: int) -> int:
+        """Return a number of pages, doubled from `least` until no page comes after it."""
+        while (await self.page(window, least + 1)).received:
+            least *= 2
+        return least
+
+
+def place_of_last(rows: int, above: int, largest: int) -> tuple[int, int] | None:
+    """Return (page, page size) so that the last of so many rows is in the middle of its page.
+
+    Up to it, its page holds more than `above` rows; None where no page size does that. Sizes
+    beyond `largest`, known not to be capped, are taken only where no smaller one will do.
+    """
+    if not rows:
+        return None if above else (1, 2)
+    sizes = [size for size in range(above + 2, LARGEST_PAGE + 1) if rows % size > above]
+    known = [size for size in sizes if size <= largest] or sizes[:1]
+    best = max(known, key=lambda size: min(rows % size - above, size - rows % size), default=None)
+    return best and (ceil(rows / best), best)

@@ -32,12 +32,18 @@ class Certificate:
 class Reading:
     """Rows (schema READING), the rejected ones, and their certificate.
 
-    A long read comes in several pieces; the last of them bears the certificate.
+    A long read comes in several pieces; the last of them bears the certificate, and with it:
+
+    Attributes:
+        seen: Ids of all conversations that a whole sweep saw, rejected ones among them.
+        gone: Ids of conversations that were asked for one by one and do not exist any more.
     """
 
     table: pa.Table
     rejected: list[Rejected]
     certificate: Certificate | None
+    seen: pa.Array | None = None
+    gone: tuple[str, ...] = ()
 
 
 def merge(parts: Sequence[Interpreted]) -> Interpreted:

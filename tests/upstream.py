@@ -14,6 +14,7 @@ from pipelines.budget import Budget
 from pipelines.gptbots.api import GptbotsApi
 from pipelines.http import Client, Key
 from pipelines.okchat.api import OkchatApi
+from pipelines.okchat.scan import Sweep
 from pipelines.simulator import Knobs
 
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ def with_okchat(
     return _with_client(
         upstream, key, lambda client: run(OkchatApi(client, name, account.id, size, names))
     )
+
+
+def swept(upstream: Simulator, name: str, size: int = 100) -> set[str]:
+    """Sweep a chatbot once and return the ids of all that was read."""
+
+    async def run(api: OkchatApi) -> set[str]:
+        readings = [reading async for reading in Sweep(api.page).read()]
+        return {found for r in readings for found in r.table["conversation_id"].to_pylist()}
+
+    return with_okchat(upstream, name, run, size)
 
 
 def _with_client(upstream: Simulator, key: Key, run: Callable[[Client], Awaitable[T]]) -> T:

@@ -1,8 +1,9 @@
-"""Talks to OKChat: one page of a chatbot's conversations, and what its answers mean."""
+"""Talks to OKChat: a chatbot's conversations by page or one by one, and what its answers mean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -14,12 +15,16 @@ from pipelines.okchat.rows import interpret_rows
 PATH = "/api/external/chatbot/{}/conversations"
 
 
+Mark = tuple[str, str]
+"""What tells one version of a conversation from all others: its id, its `updated_at` as sent."""
+
+
 @dataclass(frozen=True)
 class Page:
-    """One page: its rows, how many were received, when it arrived."""
+    """One page: its rows, the mark of each row received, in the order received, and when."""
 
     rows: Interpreted
-    received: int
+    marks: list[Mark]
     at: datetime
 
 
@@ -44,21 +49,58 @@ class OkchatApi:
 
         return await self._client.get(self._path, {page: number, limit: size or self._size}, read)
 
+    async def one(self, conversation_id: str) -> Page | None:
+        """Ask for one conversation: a page of one row, or None where the answer is a 404.
+
+        A removed chatbot answers 404 too, so None says that the conversation is gone only to
+        one who knows that the chatbot is still there: who has its list after this answer.
+        """
+
+        def read(status: int, reply: Reply, retry_after: str | None) -> Page | None:
+            return read_one(status, reply, retry_after, self._bot)
+
+        path = f"{self._path}/{quote(conversation_id, safe='')}"
+        return await self._client.get(path, {}, read)
+
 
 def read_page(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page:
     """Interpret an answer, in either envelope: a page, or the error its status stands for."""
     if error := error_for(status, retry_after):
         raise error
-    rows = _rows(reply.body)
-    return Page(interpret_rows(rows, bot, reply.at), len(rows), reply.at)
-
-
-def _rows(body: bytes) -> list[Any]:
-    try:
-        decoded = values.decode(body)
-    except ValueError:
-        decoded = None
-    rows = decoded.get("data") if isinstance(decoded, Mapping) else decoded
+    body = _decoded(reply.body)
+    rows = body.get("data") if isinstance(body, Mapping) else body
     if not isinstance(rows, list):
         raise errors.BrokenReply("the answer is no list of conversations; check base_url")
-    return rows
+    return page_of(rows, bot, reply.at)
+
+
+def read_one(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page | None:
+    """Interpret an answer about one conversation: a page of one row, None for a 404."""
+    if status == HTTPStatus.NOT_FOUND:
+        return None
+    if error := error_for(status, retry_after):
+        raise error
+    body = _decoded(reply.body)
+    row = body.get("session") if isinstance(body, Mapping) else None
+    if not isinstance(row, Mapping):
+        raise errors.BrokenReply("the answer is no conversation; check base_url")
+    return page_of([row], bot, reply.at)
+
+
+def page_of(rows: Sequence[object], bot: str, at: datetime) -> Page:
+    """Return rows as received as a page."""
+    return Page(interpret_rows(rows, bot, at), [_mark(row) for row in rows], at)
+
+
+def _mark(row: object) -> Mark:
+    if isinstance(row, Mapping) and type(row.get("id")) in (str, int):
+        updated = row.get("updated_at")
+        return str(row["id"]), updated if isinstance(updated, str) else values.raw_json(row)
+    return values.raw_json(row), ""
+
+
+def _decoded(body: bytes) -> Any:  # noqa: ANN401 - JSON is any shape
+    try:
+        return values.decode(body)
+    except ValueError:
+        return None

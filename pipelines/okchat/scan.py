@@ -1,103 +1,71 @@
-"""Reads a chatbot's conversations completely: the whole list forward, then its head again.
+"""Reads a chatbot's conversations completely: the whole list down, then its head again.
 
-There is no time filter and no count, and the list is ordered by creation, not by update, so
-nothing short of the whole list is enough. A page shorter than asked proves nothing, since the
-server may cap pages: the list ends at an empty page, or where it repeats more rows than began
-at its head meanwhile (a server that repeats its last page).
+There is no time filter and no count, and the list may be ordered by creation, so nothing short
+of the whole list is enough. A walk (see `walk`) reads all rows that kept their place. What came
+or jumped to the head meanwhile stands there, before all rows of the walk's chain: once one page
+shows the head and a row of that chain together, everything that exists at that instant has
+been read. Where the first page shows none of it, another walk goes down to where it does; its
+chain then counts as well, and the head is read again.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from pipelines.errors import NotCertified
-from pipelines.interpret import Interpreted
-from pipelines.okchat.api import Page
-from pipelines.reading import Certificate, Reading, distinct, merge
-
-Ask = Callable[[int, int | None], Awaitable[Page]]
-"""Ask for (page number, page size or the usual one)."""
+from pipelines.okchat.api import Mark
+from pipelines.okchat.handover import certificate, ids, pieces
+from pipelines.okchat.pages import Ask, Pages
+from pipelines.okchat.passes import Passes
+from pipelines.okchat.walk import CantOverlap, Walk, first_shared
+from pipelines.reading import Reading
 
 PIECE_ROWS = 25_000
 """Rows of one piece of a sweep."""
+_HEADS = 20
+"""Walks from the head that a sweep makes before it gives up."""
 
 
 class Sweep:
     """One reading of the whole list."""
 
     def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._pages: list[Interpreted] = []
-        self._seen: set[str] = set()
-        self._requests = 0
+        self._pages = Pages(ask)
 
     async def read(self) -> AsyncIterator[Reading]:
         """Yield the sweep in pieces, least recently updated first, once all of it is read.
 
         Raises:
-            NotCertified: the server gives the same page whatever is asked.
+            NotCertified: the server gives the same page whatever is asked, or the list changes
+                faster than it can be read.
         """
         started_at = datetime.now(UTC)
-        await self._forward()
-        await self._head()  # what began meanwhile stands there
-        rows = merge(self._pages)
-        certificate = self._certificate(rows, started_at)
-        table = rows.table.sort_by("last_activity_at")
-        pieces = [table.slice(i, PIECE_ROWS) for i in range(0, len(table), PIECE_ROWS)]
-        for piece in pieces[:-1]:
-            yield Reading(piece, [], None)
-        yield Reading(pieces[-1] if pieces else table, rows.rejected, certificate)
+        try:
+            evidence = await self._walk()
+        except CantOverlap:
+            evidence = await self._repeat()
+        rows = self._pages.take()
+        done = certificate("sweep", rows, self._pages.requests, evidence, started_at)
+        whole = Reading(rows.table, rows.rejected, done, seen=ids(rows))
+        for piece in pieces(whole, PIECE_ROWS):
+            yield piece
 
-    async def _forward(self) -> None:
-        """Read pages from the first on, to the end of the list."""
-        number, began, repeated = 1, 0, 0
-        while found := await self._page(number):
-            if not self._news(found):
-                began += await self._head()
-                repeated += len(found)
-                if repeated > began:
-                    await self._try_paging(found)
-                    return
-            number += 1
+    async def _walk(self) -> str:
+        walk = Walk(self._pages)
+        await walk.go()
+        chain = walk.chain
 
-    async def _head(self) -> int:
-        """Read pages from the first on until one brings nothing new; count what is new."""
-        number, began = 1, 0
-        while news := self._news(await self._page(number)):
-            began += news
-            number += 1
-        return began
+        def joins(marks: list[Mark]) -> bool:
+            return first_shared(marks, chain) is not None
 
-    async def _try_paging(self, repeated: set[str]) -> None:
-        """Let two pages of one row show that a page that came again was the last, not the only."""
-        if len(repeated) > 1 and await self._page(1, 1) & await self._page(2, 1):
-            message = "page 2 is page 1 again; set page_param and limit_param as the API names them"
-            raise NotCertified(message)
+        for _ in range(_HEADS):
+            walk = Walk(self._pages, joins)
+            await walk.go()
+            chain |= walk.chain
+            if walk.steps == 1:
+                return "read to the end in overlapping pages; then the head, which joins them"
+        raise NotCertified("the head of the list changes faster than it can be read")
 
-    async def _page(self, number: int, size: int | None = None) -> set[str]:
-        """Read a page and keep it; return what identifies its rows."""
-        page = await self._ask(number, size)
-        self._requests += 1
-        self._pages.append(page.rows)
-        ids: list[str] = page.rows.table["conversation_id"].to_pylist()
-        return {*ids, *(row.raw for row in page.rows.rejected)}
-
-    def _news(self, found: set[str]) -> int:
-        """Count what was not seen before."""
-        news = found - self._seen
-        self._seen |= found
-        return len(news)
-
-    def _certificate(self, rows: Interpreted, started_at: datetime) -> Certificate:
-        return Certificate(
-            kind="sweep",
-            window_start=None,
-            window_end=None,
-            total_before=None,
-            total_after=None,
-            distinct_rows=distinct(rows),
-            requests=self._requests,
-            certified=True,
-            evidence="read to the end; the head again brought nothing new",
-            started_at=started_at,
-            finished_at=datetime.now(UTC),
-        )
+    async def _repeat(self) -> str:
+        """Read a list whose pages can't overlap."""
+        passes = await Passes(self._pages).go()
+        return f"pages can't overlap; read {passes} times, the last brought nothing more"

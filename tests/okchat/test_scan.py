@@ -12,8 +12,7 @@ from upstream import with_okchat
 
 from pipelines.errors import NotCertified
 from pipelines.okchat import scan as scanning
-from pipelines.okchat.api import Page
-from pipelines.okchat.rows import interpret_rows
+from pipelines.okchat.api import Page, page_of
 from pipelines.okchat.scan import Sweep
 from pipelines.simulator import Knobs
 
@@ -73,12 +72,18 @@ def test_a_sweep_is_complete_and_certified(
     assert found.requests == len(upstream.log)
 
 
-def test_a_sweep_asks_for_the_end_and_the_head_once_more(
+def test_pages_overlap_and_the_end_and_the_head_are_asked_for_once_more(
     make_world: MakeWorld, simulate: Simulate
 ) -> None:
     upstream = simulate(make_world(chatbots={"web": 45}))
     sweep(upstream)
-    assert [logged.params["page"] for logged in upstream.log] == ["1", "2", "3", "4", "5", "6", "1"]
+    spots = [(int(logged.params["page"]), int(logged.params["limit"])) for logged in upstream.log]
+    begins = [(page - 1) * size for page, size in spots]
+    ends = [begin + logged.rows for begin, logged in zip(begins, upstream.log, strict=True)]
+    *down, end, head = range(len(spots))
+    assert all(begins[n + 1] < ends[n] < ends[n + 1] for n in down[:-1])
+    assert (ends[down[-1]], begins[end], upstream.log[end].rows) == (45, 50, 0)
+    assert spots[head] == (1, 10)
 
 
 @pytest.mark.parametrize("began", [1, 10, 20, 25])
@@ -152,9 +157,7 @@ class RepeatsItsLastPage:
         size = size or 10
         last = max(1, -(-len(self.rows) // size))
         start = (min(number, last) - 1) * size
-        rows = self.rows[start : start + size]
-        at = datetime.now(UTC)
-        return Page(interpret_rows(rows, "web", at), len(rows), at)
+        return page_of(self.rows[start : start + size], "web", datetime.now(UTC))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 9, 10, 11, 45])

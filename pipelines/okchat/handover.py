@@ -1,0 +1,56 @@
+"""What a reading of OKChat hands over: its rows in pieces, its certificate, the ids it saw."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import values
+from pipelines.interpret import Interpreted, Rejected
+from pipelines.reading import Certificate, Reading, distinct
+from pipelines.tables import TEXT
+
+
+def certificate(
+    kind: str, rows: Interpreted, requests: int, evidence: str, started_at: datetime
+) -> Certificate:
+    """Return the certificate of a reading that ends now: there is no window and no count."""
+    return Certificate(
+        kind=kind,
+        window_start=None,
+        window_end=None,
+        total_before=None,
+        total_after=None,
+        distinct_rows=distinct(rows),
+        requests=requests,
+        certified=True,
+        evidence=evidence,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def pieces(whole: Reading, size: int) -> Iterator[Reading]:
+    """Cut a reading up, least recently updated first; the last piece bears all but rows."""
+    table = whole.table.sort_by("last_activity_at")
+    cut = [table.slice(i, size) for i in range(0, len(table), size)] or [table]
+    for piece in cut[:-1]:
+        yield Reading(piece, [], None)
+    yield replace(whole, table=cut[-1])
+
+
+def ids(rows: Interpreted) -> pa.Array:
+    """Return the distinct ids, those of rejected rows too, as far as they can be read."""
+    rejected = pa.array([found for row in rows.rejected if (found := _id(row))], TEXT)
+    readable = rows.table["conversation_id"].combine_chunks()
+    return pc.unique(pa.concat_arrays([readable, rejected]))
+
+
+def _id(row: Rejected) -> str | None:
+    try:
+        return values.required(json.loads(row.raw)["id"])
+    except (ValueError, TypeError, KeyError):
+        return None

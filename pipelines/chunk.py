@@ -67,17 +67,21 @@ class Audit:
         return found
 
 
-def batch(news: News, audit: Mapping[str, pa.Table], behind: pa.Table) -> Batch:
+def batch(news: News, audit: Mapping[str, pa.Table], behind: pa.Table | None) -> Batch:
     """Lay out what is to be loaded; tables without rows are left out.
 
     `behind` are known rows that only move cursors (see `behind`): they are written once more.
+    Without it, no row moves a cursor.
     """
     rest = {
+        tables.CONVERSATIONS.name: news.conversations.slice(0, None if behind is None else 0),
         tables.LAST_MESSAGES.name: news.last_messages,
         tables.CONVERSATION_CHANGES.name: news.changes,
         **audit,
     }
     filled = {name: rows for name, rows in rest.items() if len(rows)}
+    if behind is None:
+        return Batch(rest=filled)
     return Batch(by_bot(pa.concat_tables([news.conversations, behind])), filled)
 
 

@@ -151,12 +151,13 @@ def models() -> None:
     """Build the models alone, out of what is loaded."""
     from pipelines import output, settings
     from pipelines import sync as run
+    from pipelines.run import locked
 
     configured = settings.load(need_bots=False)
     if not configured.warehouse.exists():
         message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
         raise ConvoyError(message)
-    with run.locked(configured):
+    with locked(configured):
         built = run.build_models(configured)
     output.say(f"{built.models} models built in {built.seconds:.1f} s")
 

@@ -14,6 +14,8 @@ ConvoyError                    exit 1
     ├── PageBeyondEnd          a page after the last one
     ├── RedirectRefused        the server points elsewhere; following would hand it the key
     ├── NotCertified           a read that could not be shown to be complete
+    ├── NothingThere           no conversation at all, where some are known
+    ├── TooManyGone            more are gone upstream than may be marked without being asked
     └── Transient              worth another try
         ├── RateLimited        too many requests; may say how long to wait
         ├── Unreachable        no connection, or one that broke
@@ -97,6 +99,14 @@ class RedirectRefused(ApiError):
 
 class NotCertified(ApiError):
     """A read that could not be shown to be complete."""
+
+
+class NothingThere(ApiError):
+    """No conversation at all, where some are known."""
+
+
+class TooManyGone(ApiError):
+    """More are gone upstream than may be marked without being asked."""
 
 
 class Transient(ApiError):

@@ -1,6 +1,6 @@
-"""What there is to read: one task a bot, with its cursor, its client and its scan."""
+"""Who is to be read and what reads them: one task a bot, with its cursor and its client."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,11 +10,10 @@ import requests
 from pipelines.budget import Budget
 from pipelines.cursor import BEGINNING, Cursor
 from pipelines.gptbots.api import GptbotsApi
+from pipelines.gptbots.history import History
 from pipelines.gptbots.scan import WINDOW_ROWS, Scan
 from pipelines.http import PATIENCE, TIMEOUT, Client, Key
 from pipelines.okchat.api import OkchatApi
-from pipelines.okchat.scan import Sweep
-from pipelines.reading import Reading
 from pipelines.settings import Bot, Chatbot, Gptbots, Okchat, Settings
 
 BOTS = {"gptbots": "[sources.gptbots.bots]", "okchat": "[sources.okchat.chatbots]"}
@@ -38,12 +37,26 @@ class BotName:
 
 
 @dataclass(frozen=True)
-class Task:
-    """One bot's reading: `read` starts it."""
+class GptbotsTask:
+    """One GPTBots bot: where its cursor stands, and what reads it."""
 
     cursor: Cursor
     client: Client
-    read: Callable[[], AsyncIterator[Reading]]
+    scan: Scan
+    history: History
+
+
+@dataclass(frozen=True)
+class OkchatTask:
+    """One chatbot of OKChat: where its cursor stands, and what reads it."""
+
+    cursor: Cursor
+    client: Client
+    chatbot_id: str
+    api: OkchatApi
+
+
+Task = GptbotsTask | OkchatTask
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ def names(settings: Settings, sources: Collection[str] = ()) -> list[BotName]:
 def tasks(
     settings: Settings, cursors: Mapping[BotName, datetime | None], wire: Wire
 ) -> dict[BotName, Task]:
-    """Return what there is to do for the bots that `cursors` names."""
+    """Return what reads the bots that `cursors` names."""
     make = {"gptbots": _gptbots, "okchat": _okchat}
     return {
         name: make[name.source](settings, name.bot, last, wire, len(cursors))
@@ -85,20 +98,21 @@ def _gptbots(settings: Settings, bot: str, last: datetime | None, wire: Wire, be
     """Plan one bot; the more are read beside it, the less of each lies in memory."""
     of = settings.gptbots
     client = wire.client(of, gptbots_key(of.bots[bot]), bot)
-    cursor = Cursor(of.start_date, of.lookback, last)
     scan = Scan(
         GptbotsApi(client, bot).page,
         ahead=max(1, _WINDOWS_AHEAD // beside),
         window_rows=max(_SMALLEST_WINDOW, min(WINDOW_ROWS, _ROWS_AHEAD // beside)),
     )
-    return Task(cursor, client, lambda: scan.read(cursor.start, datetime.now(UTC)))
+    cursor = Cursor(of.start_date, of.lookback, last)
+    return GptbotsTask(cursor, client, scan, History(scan, of.start_date, datetime.now(UTC)))
 
 
 def _okchat(settings: Settings, bot: str, last: datetime | None, wire: Wire, _beside: int) -> Task:
     of = settings.okchat
-    client = wire.client(of, okchat_key(of.chatbots[bot]), bot)
-    sweep = Sweep(okchat_api(client, bot, of, of.chatbots[bot]).page)
-    return Task(Cursor(BEGINNING, _OKCHAT_LOOKBACK, last), client, sweep.read)
+    chatbot = of.chatbots[bot]
+    client = wire.client(of, okchat_key(chatbot), bot)
+    cursor = Cursor(BEGINNING, _OKCHAT_LOOKBACK, last)
+    return OkchatTask(cursor, client, chatbot.chatbot_id, okchat_api(client, bot, of, chatbot))
 
 
 def gptbots_key(bot: Bot) -> Key:

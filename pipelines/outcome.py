@@ -12,7 +12,9 @@ class BotOutcome:
     """What a sync did for one bot.
 
     `cursor` is the newest activity loaded, `certified` tells that all of its `windows` are,
-    `done` that reading has ended, `loaded` that all of it is read and in the warehouse.
+    `history` whether the server counts as many conversations as are known ('agrees', or 'moving'
+    while it can't be told), `deleted` how many were marked as gone upstream, `done` that reading
+    has ended, `loaded` that all of it is read and in the warehouse.
     """
 
     source: str
@@ -23,6 +25,8 @@ class BotOutcome:
     requests: int = 0
     windows: int = 0
     certified: bool = False
+    history: str | None = None
+    deleted: int = 0
     cursor: datetime | None = None
     done: bool = False
     loaded: bool = False

@@ -19,9 +19,9 @@ from rich.text import Text
 
 from pipelines import query
 from pipelines.outcome import BotOutcome, Outcome
+from pipelines.run import Tell
 from pipelines.settings import Settings
 from pipelines.status import Status
-from pipelines.sync import Tell
 
 if TYPE_CHECKING:
     from pipelines.check import Finding

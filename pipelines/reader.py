@@ -3,11 +3,10 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from pipelines.errors import ApiError
 from pipelines.jobs import BotName
@@ -17,7 +16,9 @@ READY_ROWS = 100_000
 """Rows that may wait to be loaded; beyond it reading pauses."""
 
 
+T = TypeVar("T")
 Job = Callable[[], AsyncIterator[Reading]]
+Question = Callable[[], Awaitable[T]]
 
 
 @dataclass
@@ -30,14 +31,13 @@ class Progress:
 
 
 class Reader:
-    """Runs one job a bot; hands over what is ready, each bot's readings in their order.
+    """Runs jobs, one a bot, and hands over what is ready, each bot's readings in their order.
 
     One bot's failure ends that bot's job and nothing else.
     """
 
-    def __init__(self, jobs: Mapping[BotName, Job]) -> None:
-        self._jobs = dict(jobs)
-        self.progress = {name: Progress() for name in jobs}
+    def __init__(self) -> None:
+        self.progress: dict[BotName, Progress] = {}
         self._ready: list[tuple[BotName, Reading]] = []
         self._ready_rows = 0
         self._changed = threading.Condition()
@@ -56,8 +56,23 @@ class Reader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._signal(self._cancel)
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def start(self, jobs: Mapping[BotName, Job]) -> None:
+        """Start jobs; their readings are taken until there are none any more."""
+        for name, job in jobs.items():
+            self.progress[name] = replace(self.progress.get(name, Progress()), done=False)
+            asyncio.run_coroutine_threadsafe(self._one(name, job), self._loop)
+
+    def ask(self, questions: Mapping[BotName, Question[T]]) -> dict[BotName, T]:
+        """Ask something of several bots at once; one that fails has its error in `progress`."""
+        asked = {
+            name: asyncio.run_coroutine_threadsafe(self._answer(name, question), self._loop)
+            for name, question in questions.items()
+        }
+        answers = {name: future.result() for name, future in asked.items()}
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def take(
         self, rows: int, seconds: float, waiting: Callable[[], None] = lambda: None
@@ -79,49 +94,45 @@ class Reader:
             if self._broken:
                 raise self._broken
             taken, self._ready, self._ready_rows = self._ready, [], 0
-        self._signal(self._room.set)
+        self._loop.call_soon_threadsafe(self._room.set)
         return taken
 
     def _finished(self) -> bool:
         return all(progress.done for progress in self.progress.values())
 
-    def _signal(self, call: Callable[[], object]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: all is read
-            self._loop.call_soon_threadsafe(call)
-
-    def _cancel(self) -> None:
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._all())
-        except asyncio.CancelledError:
-            pass
-        except BaseException as bug:  # noqa: BLE001 - raised again in the thread that takes
-            with self._changed:
-                self._broken = bug
-                self._changed.notify_all()
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._cancel())
         finally:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
-    async def _all(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for name, job in self._jobs.items():
-                group.create_task(self._one(name, job))
+    async def _cancel(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _one(self, name: BotName, job: Job) -> None:
-        progress = self.progress[name]
         try:
             async for reading in job():
                 await self._hand_over(name, reading)
         except ApiError as error:
-            progress.error = error
+            self.progress[name].error = error
+        except Exception as bug:  # noqa: BLE001 - raised again in the thread that takes
+            self._broken = bug
         with self._changed:
-            progress.done = True
+            self.progress[name].done = True
             self._changed.notify_all()
+
+    async def _answer(self, name: BotName, question: Question[T]) -> T | None:
+        try:
+            return await question()
+        except ApiError as error:
+            self.progress[name].error = error
+            return None
 
     async def _hand_over(self, name: BotName, reading: Reading) -> None:
         while self._ready_rows >= READY_ROWS:

@@ -32,11 +32,14 @@ class Certificate:
 class Reading:
     """Rows (schema READING), the rejected ones, and their certificate.
 
-    A long read comes in several pieces; the last of them bears the certificate, and with it:
+    A long read comes in several pieces; the last of them bears the certificate.
 
     Attributes:
-        seen: Ids of all conversations that a whole sweep saw, rejected ones among them.
-        gone: Ids of conversations that were asked for one by one and do not exist any more.
+        table: what was read, schema READING.
+        rejected: rows that can't be read.
+        certificate: how complete it is; None for all pieces but the last.
+        seen: ids of all that a sweep of a whole list saw, on its last piece.
+        gone: ids that were asked for one by one and are not there any more.
     """
 
     table: pa.Table

@@ -33,6 +33,7 @@ Url = Annotated[str, BeforeValidator(settings_values.base_url)]
 ApiKey = Annotated[SecretStr, AfterValidator(settings_values.api_key)]
 ChatbotId = Annotated[str, BeforeValidator(settings_values.chatbot_id)]
 PageSize = Annotated[int, BeforeValidator(settings_values.whole(10_000))]
+Share = Annotated[float, BeforeValidator(settings_values.share)]
 PerMinute = Annotated[int, BeforeValidator(settings_values.whole(100_000))]
 Parameter = Annotated[str, BeforeValidator(settings_values.parameter)]
 Name = Annotated[str, AfterValidator(settings_values.bot_name)]
@@ -62,6 +63,7 @@ class Gptbots(_Strict):
     start_date: Instant = datetime(2023, 1, 1, tzinfo=UTC)
     lookback: Duration = timedelta(hours=1)
     requests_per_minute: PerMinute = 100
+    max_deleted_share: Share = 0.25
     bots: dict[Name, Bot] = {}
 
 
@@ -74,6 +76,7 @@ class Okchat(_Strict):
     limit_param: Parameter = "limit"
     requests_per_minute: PerMinute = 100
     sweep_every: Duration = timedelta()
+    max_deleted_share: Share = 0.25
     chatbots: dict[Name, Chatbot] = {}
 
 
@@ -99,6 +102,16 @@ class Settings(BaseModel):
         """Where lock, load packages and models' artefacts lie: beside the warehouse."""
         file = self.warehouse.resolve()  # one lock, whichever way leads to the file
         return file.parent / ".convoy" / file.name
+
+    def max_deleted_share(self, source: str) -> float:
+        """Return the share of a bot's conversations that one run may mark as deleted."""
+        of = self.gptbots if source == "gptbots" else self.okchat
+        return of.max_deleted_share
+
+    @property
+    def models_current(self) -> Path:
+        """A file that is there while the models show all that is loaded; lost, they are built."""
+        return self.work / "models-current"
 
 
 _WAREHOUSE = ("destination", "duckdb", "credentials")
@@ -218,9 +231,6 @@ def _consistent(settings: Settings, *, need_bots: bool) -> Settings:
     if settings.publish.resolve() == settings.warehouse.resolve():
         what = "is the warehouse itself; publish to another file"
         faults.append(settings_faults.of_value(_PUBLISH, what))
-    if settings.okchat.sweep_every:
-        what = 'can only be "0" in this version, a full sweep in every sync; remove it'
-        faults.append(settings_faults.of_value(("sources", "okchat", "sweep_every"), what))
     if faults:
         raise ConfigurationError(*faults)
     return settings

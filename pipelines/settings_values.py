@@ -91,6 +91,14 @@ def whole(most: int) -> Callable[[object], int]:
     return read
 
 
+def share(value: object) -> float:
+    """Read a part of a whole, from 0 to 1."""
+    text = str(value).strip()
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?", text) or not 0 <= float(text) <= 1:
+        raise ValueError("is no share from 0 to 1; write it like 0.25")
+    return float(text)
+
+
 def api_key(value: SecretStr) -> SecretStr:
     """Check a key: visible ASCII characters, as it has to fit into a header."""
     key = value.get_secret_value()

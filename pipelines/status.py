@@ -62,7 +62,7 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
         warehouse=settings.warehouse,
         exists=settings.warehouse.exists(),
         bots=[found[key] for key in sorted(found)],
-        models_current=(settings.work / "models-current").exists(),
+        models_current=settings.models_current.exists(),
         interrupted=any(settings.work.glob("dlt/convoy/*/*/*/*.parquet")),
     )
 

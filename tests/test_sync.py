@@ -23,7 +23,7 @@ from dying import JOBS, dying
 from project import Project, assert_equal_to_truth, bot
 from upstream import EVERY_WAY, chatting
 
-from pipelines import sync as syncing
+from pipelines import run as running
 from pipelines.errors import ConvoyError, WarehouseBusy, WarehouseFailed
 from pipelines.loader import Loader
 from pipelines.simulator import ABSENT, Faults, Knobs, World
@@ -799,7 +799,7 @@ def test_gptbots_is_complete_however_it_pages_and_drifts(
 
 def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Commit about every so many rows, out of windows and pieces of that size."""
-    monkeypatch.setattr(syncing, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(running, "CHUNK_ROWS", rows)
     monkeypatch.setattr("pipelines.reader.READY_ROWS", rows)
     monkeypatch.setattr("pipelines.jobs.WINDOW_ROWS", rows)
     monkeypatch.setattr("pipelines.jobs._SMALLEST_WINDOW", rows)
@@ -892,7 +892,7 @@ def test_two_syncs_at_once_are_one_too_many(
 
     project.configure(simulate(make_world(bots={"support": 5})))
     project.sync()
-    with syncing.locked(settings.load()), pytest.raises(WarehouseBusy, match="another sync"):
+    with running.locked(settings.load()), pytest.raises(WarehouseBusy, match="another sync"):
         project.sync()
     assert project.sync().complete
 

@@ -120,7 +120,9 @@ class Scan:
     which is what their proof rests on. Later ones are proved only by fitting in one page.
     """
 
-    def __init__(self, ask: Ask | Server, *, ahead: int = 8, window_rows: int = WINDOW_ROWS) -> None:
+    def __init__(
+        self, ask: Ask | Server, *, ahead: int = 8, window_rows: int = WINDOW_ROWS
+    ) -> None:
         self.server = ask if isinstance(ask, Server) else Server(ask)
         self._ahead = ahead
         self._window_rows = window_rows
@@ -144,6 +146,10 @@ class Scan:
         """Ask for page 1 ahead of reading the window, which then does not ask again."""
         page = self._firsts[window] = await self.server.page(window, 1)
         return page
+
+    def one_page(self, window: Window, evidence: str) -> Reading:
+        """Return page 1 of a window, asked for by `first`, as all there is in it."""
+        return _Attempt(window, 0, self._firsts.pop(window)).reading(evidence)
 
     async def windows(self, windows: Iterable[Window]) -> AsyncIterator[Reading]:
         """Yield certified readings of windows, in their order.

@@ -36,19 +36,22 @@ class Server:
     """Asks for pages and learns from each.
 
     Attributes:
+        counted_windows: whether `total` counted windows in an earlier run: a hint, no more.
         settled: instant (ms) up to which the server's time is past for certain.
         now: its clock (ms), as far as seen.
         counts_windows: whether `total` was seen to count more than the page.
         largest_page: most rows of a page so far; a shorter page was not capped.
+        bot_ids: what the conversations bear.
     """
 
-    def __init__(self, ask: Ask, *, counted_windows: bool = False) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._counted_windows = counted_windows
+        self.counted_windows = False
         self.settled = 0
         self.now = 0
         self.counts_windows = False
         self.largest_page = 0
+        self.bot_ids: set[str] = set()
 
     async def page(self, window: Window, number: int, size: int = LARGEST_PAGE) -> Page:
         """Ask for a page of a window."""
@@ -58,6 +61,8 @@ class Server:
         self.settled = max(self.settled, milliseconds(min(page.at, server_at) - MARGIN))
         self.counts_windows |= page.total is not None and page.total > page.received
         self.largest_page = max(self.largest_page, page.received)
+        ids: list[str | None] = page.rows.table["bot_id"].unique().to_pylist()
+        self.bot_ids.update(found for found in ids if found)
         return page
 
     async def pages(self, window: Window) -> AsyncIterator[Page]:
@@ -76,21 +81,19 @@ class Server:
         and after it an empty place. A count that agrees then also shows that a page of `above`
         rows was not capped, as this one was longer.
         """
-        if self.counts_windows or self._counted_windows:
-            page = await self.page(window, 1, 1)
-            if self.counts_windows:
-                return Count(page.total == expected, page.total)
+        if self.counts_windows or self.counted_windows:
+            told = self._told(await self.page(window, 1, 1), expected)
+            if told:
+                return told
         place = place_of_last(expected, above, max(self.largest_page, above + 2, 2))
         if place is None:
             return Count(agrees=False, total=None)
         number, size = place
         page = await self.page(window, number, size)
-        if self.counts_windows:
-            return Count(page.total == expected, page.total)
-        total = (number - 1) * size + page.received
-        # A full page may be followed by another, an empty one may follow an empty one.
-        told = 0 < page.received < size or (number == 1 and not page.received)
-        return Count(told and total == expected, total if told else None)
+        return self._told(page, expected) or _shown(page, number, size, expected)
+
+    def _told(self, page: Page, expected: int) -> Count | None:
+        return Count(page.total == expected, page.total) if self.counts_windows else None
 
     async def last_page(self, window: Window, most: int) -> int:
         """Find the last page that holds rows, by halving, where `most` pages hold all."""
@@ -110,6 +113,13 @@ class Server:
         return least
 
 
+def _shown(page: Page, number: int, size: int, expected: int) -> Count:
+    """Count by where the list ends: a full page may be followed, an empty one follow another."""
+    total = (number - 1) * size + page.received
+    shown = 0 < page.received < size or (number == 1 and not page.received)
+    return Count(shown and total == expected, total if shown else None)
+
+
 def place_of_last(rows: int, above: int, largest: int) -> tuple[int, int] | None:
     """Return (page, page size) so that the last of so many rows is in the middle of its page.
 
@@ -121,4 +131,4 @@ def place_of_last(rows: int, above: int, largest: int) -> tuple[int, int] | None
     sizes = [size for size in range(above + 2, LARGEST_PAGE + 1) if rows % size > above]
     known = [size for size in sizes if size <= largest] or sizes[:1]
     best = max(known, key=lambda size: min(rows % size - above, size - rows % size), default=None)
-    return best and (ceil(rows / best), best)
+    return (ceil(rows / best), best) if best else None

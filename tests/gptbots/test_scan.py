@@ -212,13 +212,13 @@ def test_a_clock_that_goes_wrong_hides_nothing_that_moves(simulate: Simulate, se
     readings = []
 
     async def run(api: GptbotsApi) -> None:
-        async def ask(start: int, end: int, number: int, *more: int) -> Page:
+        async def ask(start: int, end: int, number: int, size: int = 100) -> Page:
             if moving and held.back(start, end):
                 await held.until_idle()
                 while moving:
                     world.chat(moving.pop())
             with held.counted():
-                return await api.page(start, end, number, *more)
+                return await api.page(start, end, number, size)
 
         read = Scan(ask, window_rows=399).read(world.start, datetime.now(UTC))
         readings.extend([reading async for reading in read])
@@ -241,11 +241,11 @@ def test_a_retry_after_that_no_patience_waits_for_ends_the_scan(
         upstream.faults = Faults(rate_limited_seconds=float(later), retry_after=3600)
 
     async def run(api: GptbotsApi) -> None:
-        async def ask(start: int, end: int, number: int, *more: int) -> Page:
+        async def ask(start: int, end: int, number: int, size: int = 100) -> Page:
             if held.back(start, end):
                 await held.until_idle()
             with held.counted():
-                return await api.page(start, end, number, *more)
+                return await api.page(start, end, number, size)
 
         async def everything() -> None:
             async for _ in Scan(ask, window_rows=399).read(world.start, datetime.now(UTC)):

@@ -1,0 +1,186 @@
+"""What the warehouse holds as live: counted, looked up, and marked when it is gone upstream."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipelines import tables
+from pipelines.gptbots.api import LARGEST_PAGE
+from pipelines.gptbots.history import Expected
+
+Gone = dict[str, datetime]
+"""Conversations that were not found upstream: id and activity as last known."""
+
+_STARTS = pa.schema([("bot", pa.string()), ("since", tables.INSTANT), ("start", tables.INSTANT)])
+_WINDOWS = pa.schema(
+    [
+        ("bot", pa.string()),
+        ("bot_id", pa.string()),
+        ("window_start", tables.INSTANT),
+        ("window_end", tables.INSTANT),
+    ]
+)
+_GONE = pa.schema([("conversation_id", pa.string()), ("last_activity_at", tables.INSTANT)])
+
+
+def expected(
+    connection: duckdb.DuckDBPyConnection, since: datetime, starts: Mapping[str, datetime]
+) -> dict[str, Expected]:
+    """Return what is known of each GPTBots bot: since the start date and since its own start."""
+    rows = [{"bot": bot, "since": since, "start": start} for bot, start in starts.items()]
+    connection.register("asked", pa.Table.from_pylist(rows, _STARTS))
+    counts = _grouped(connection.execute(_COUNTS).fetchall())
+    recent = _grouped(connection.execute(_RECENT).fetchall())
+    before = {bot: rest for bot, *rest in connection.execute(_BEFORE).fetchall()}
+    return {
+        bot: Expected(
+            counts=dict(counts.get(bot, [])),
+            recent=_at_most_a_page(recent.get(bot, [])),
+            unreadable=before.get(bot, (None, False))[0],
+            counted_windows=before.get(bot, (None, False))[1],
+        )
+        for bot in starts
+    }
+
+
+def times(
+    connection: duckdb.DuckDBPyConnection,
+    bot: str,
+    bot_ids: Collection[str | None],
+    since: datetime,
+) -> Sequence[int]:
+    """Return the activity (ms, ascending) of all live conversations of a GPTBots bot."""
+    connection.register("ids", pa.table({"bot_id": pa.array(list(bot_ids), pa.string())}))
+    found = connection.execute(_TIMES, [bot, since]).to_arrow_table()["active_at"].combine_chunks()
+    return memoryview(found.buffers()[1] or b"").cast("q")[: len(found)]
+
+
+def absent(
+    connection: duckdb.DuckDBPyConnection, windows: list[dict[str, object]], read: pa.Table
+) -> dict[str, Gone]:
+    """Return, by bot, what is known in windows of GPTBots but was not read there.
+
+    Args:
+        connection: of the warehouse.
+        windows: certified ones: `bot`, `bot_id`, `window_start`, `window_end`.
+        read: all conversations that were read: `conversation_id`.
+    """
+    connection.register("windows", pa.Table.from_pylist(windows, _WINDOWS))
+    connection.register("was_read", read)
+    rows = _grouped(connection.execute(_ABSENT).fetchall())
+    return {bot: dict(found) for bot, found in rows.items()}
+
+
+def unseen(
+    connection: duckdb.DuckDBPyConnection, bot: str, chatbot_id: str, seen: pa.Array
+) -> Gone:
+    """Return the live conversations of a chatbot that a sweep did not see."""
+    connection.register("seen", pa.table({"conversation_id": seen}))
+    return dict(connection.execute(_UNSEEN, [bot, chatbot_id]).fetchall())
+
+
+def activities(connection: duckdb.DuckDBPyConnection, source: str, ids: Collection[str]) -> Gone:
+    """Return the activity of those conversations that are live."""
+    connection.register("asked", pa.table({"conversation_id": pa.array(list(ids), pa.string())}))
+    return dict(connection.execute(_ACTIVITIES, [source]).fetchall())
+
+
+def mark_deleted(
+    connection: duckdb.DuckDBPyConnection, source: str, gone: Gone, at: datetime
+) -> int:
+    """Mark conversations that are still known by that activity; return how many those were."""
+    rows = [{"conversation_id": i, "last_activity_at": active} for i, active in gone.items()]
+    connection.register("gone", pa.Table.from_pylist(rows, _GONE))
+    marked = connection.execute(_MARK, [at, source]).fetchone()
+    return int(marked[0]) if marked else 0
+
+
+def _at_most_a_page(rows: list[Any]) -> dict[str, int] | None:
+    return dict(rows) if len(rows) <= LARGEST_PAGE else None
+
+
+def _grouped(rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for bot, *rest in rows:
+        found.setdefault(bot, []).append(rest)
+    return found
+
+
+_COUNTS = """
+    select c.bot, c.bot_id, count(*)
+    from chat.conversations as c
+    join asked using (bot)
+    where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= asked.since
+    group by all
+"""
+
+_RECENT = f"""
+    select c.bot, c.conversation_id, epoch_ms(c.last_activity_at)
+    from chat.conversations as c
+    join asked using (bot)
+    where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= asked.start
+    qualify row_number() over (partition by c.bot) <= {LARGEST_PAGE + 1}
+"""
+
+# A count beyond a page can only be one of the window.
+_BEFORE = f"""
+    select
+        bot,
+        arg_max(total_after - distinct_rows, finished_at)
+            filter (where kind = 'history' and certified) as unreadable,
+        max(total_before) > {LARGEST_PAGE} as counted_windows
+    from chat.sync_windows
+    where source = 'gptbots'
+    group by all
+"""
+
+_TIMES = """
+    select epoch_ms(last_activity_at) as active_at
+    from chat.conversations
+    where
+        source = 'gptbots' and bot = ? and deleted_at is null and last_activity_at >= ?
+        and (bot_id is null or bot_id in (select bot_id from ids))
+    order by active_at
+"""
+
+_ABSENT = """
+    select c.bot, c.conversation_id, c.last_activity_at
+    from chat.conversations as c
+    join windows as w
+        on
+            c.bot = w.bot
+            and (c.bot_id is null or c.bot_id = w.bot_id)
+            and c.last_activity_at >= w.window_start
+            and c.last_activity_at < w.window_end
+    anti join was_read using (conversation_id)
+    where c.source = 'gptbots' and c.deleted_at is null
+"""
+
+_UNSEEN = """
+    select conversation_id, last_activity_at
+    from chat.conversations
+    anti join seen using (conversation_id)
+    where
+        source = 'okchat' and bot = ? and deleted_at is null
+        and (bot_id is null or bot_id = ?)
+"""
+
+_ACTIVITIES = """
+    select conversation_id, last_activity_at
+    from chat.conversations
+    semi join asked using (conversation_id)
+    where source = ? and deleted_at is null
+"""
+
+_MARK = """
+    update chat.conversations as c
+    set deleted_at = ?
+    from gone
+    where
+        c.source = ? and c.deleted_at is null
+        and c.conversation_id = gone.conversation_id
+        and c.last_activity_at = gone.last_activity_at
+"""

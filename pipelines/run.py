@@ -1,0 +1,264 @@
+"""One run over some bots: reads them side by side, loads what is new chunk by chunk."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+import duckdb
+import filelock
+
+from pipelines import http, live, tables
+from pipelines.chunk import Audit, Chunk, batch, behind, by_bot, chunks
+from pipelines.cursor import Cursor
+from pipelines.errors import ApiError, WarehouseBusy
+from pipelines.gptbots.history import Expected
+from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
+from pipelines.loader import Loader
+from pipelines.news import News, news
+from pipelines.outcome import BotOutcome, Outcome
+from pipelines.reader import Job, Question, Reader
+from pipelines.reading import Certificate, Reading
+from pipelines.settings import Settings
+from pipelines.warehouse import connect, has_tables, known
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CONCURRENCY = 8
+"""Requests under way at once, over all bots."""
+CHUNK_ROWS = 50_000
+"""Rows of one commit, about; a run that dies loses no more than that and what is ahead."""
+CHUNK_SECONDS = 30.0
+"""A commit at least so often, where rows come slowly."""
+
+T = TypeVar("T")
+Tell = Callable[[Outcome], None]
+
+
+@contextmanager
+def locked(settings: Settings) -> Iterator[None]:
+    """Hold the warehouse against other syncs; a lock left by a dead process is no obstacle.
+
+    Raises:
+        WarehouseBusy: another sync runs.
+    """
+    if settings.warehouse.exists():
+        with connect(settings.warehouse, read_only=True):
+            pass  # what can't be opened is told before anything is made
+    settings.work.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(settings.work / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        message = f"another sync holds {settings.warehouse}; wait for it to end"
+        raise WarehouseBusy(message) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Keeper(Protocol):
+    """What is done with what a run finds: loaded and marked, or only noted."""
+
+    def take(self, chunk: Chunk, fresh: News) -> None:
+        """Take what is new in a chunk."""
+
+    def mark(self, name: BotName, gone: live.Gone) -> None:
+        """Take what is proved to be gone upstream."""
+
+    def waiting(self, name: BotName) -> int:
+        """Return how many conversations were taken that the warehouse does not have."""
+
+    def stale(self, name: BotName) -> Collection[str]:
+        """Return the conversations that were taken and that the warehouse has an older one of."""
+
+
+class Run:
+    """Reads the chosen bots; `outcome` tells how far it is.
+
+    Attributes:
+        tasks: how each bot is read.
+        seen: ids that a sweep of the whole list saw.
+        gone: conversations that certified reads did not find where they are known to be.
+        unreadable: rows of each bot that were rejected since that was last emptied.
+    """
+
+    def __init__(
+        self, settings: Settings, chosen: Sequence[BotName], tell: Tell, patience: float
+    ) -> None:
+        self.settings = settings
+        self._tell = tell
+        self._patience = patience
+        self._loader = Loader(settings.warehouse, settings.work)
+        self._audit = Audit()
+        self._reader = Reader()
+        self._open = ExitStack()
+        self.outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
+        self.tasks: Mapping[BotName, Task] = {}
+        self.seen: dict[BotName, pa.Array] = {}
+        self.gone: defaultdict[BotName, live.Gone] = defaultdict(dict)
+        self.unreadable: defaultdict[BotName, set[str]] = defaultdict(set)
+        self._rejected: defaultdict[BotName, set[tuple[str, str]]] = defaultdict(set)
+
+    def __enter__(self) -> Self:
+        pool = self._open.enter_context(ThreadPoolExecutor(CONCURRENCY, "request"))
+        session = self._open.enter_context(http.session(CONCURRENCY))
+        self._open.enter_context(self._reader)
+        at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
+        self.tasks = tasks(self.settings, at, Wire(session, pool, self._patience))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    @property
+    def healthy(self) -> list[BotName]:
+        """The bots that have not failed."""
+        return [name for name, outcome in self.outcome.bots.items() if outcome.error is None]
+
+    def read(self, jobs: Mapping[BotName, Job], keeper: Keeper) -> None:
+        """Read until nothing is left to read; hand over what is ready now and then."""
+        self._reader.start(jobs)
+        while taken := self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress):
+            for chunk in chunks(taken):
+                self.keep(chunk, keeper)
+        self.progress()
+
+    def keep(self, chunk: Chunk, keeper: Keeper) -> None:
+        """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""
+        read = chunk.read
+        fresh = news(read, known(self.settings.warehouse, chunk.source, read["conversation_id"]))
+        keeper.take(chunk, fresh)
+        self._learn(chunk)
+
+    def ask(self, questions: Mapping[BotName, Question[T]]) -> dict[BotName, T]:
+        """Ask something of several bots at once; those that fail are left out."""
+        answers = self._reader.ask(questions)
+        self.progress()
+        return answers
+
+    def look(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T | None:
+        """Ask the warehouse; None while there is none."""
+        if not self.settings.warehouse.exists():
+            return None
+        with connect(self.settings.warehouse) as connection:
+            return query(connection) if has_tables(connection) else None
+
+    def load(self, chunk: Chunk, fresh: News, *, moving: bool) -> None:
+        """Load what a chunk brings, with its certificates; move the cursors or leave them."""
+        self._audit.add(chunk)
+        cursors = self._cursors(chunk.source) if moving else {}
+        late = behind(fresh, cursors) if moving else None
+        if fresh:
+            self.settings.models_current.unlink(missing_ok=True)
+        if fresh or late:
+            self._loader.load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
+        self._count(chunk, fresh)
+
+    def mark(self, name: BotName, gone: live.Gone) -> None:
+        """Mark conversations as deleted upstream."""
+        with connect(self.settings.warehouse) as connection:
+            marked = live.mark_deleted(connection, name.source, gone, datetime.now(UTC))
+        if marked:
+            self.settings.models_current.unlink(missing_ok=True)
+        self.outcome.bots[name].deleted += marked
+
+    def certify(self, name: BotName, certificate: Certificate) -> None:
+        """Keep a certificate that stands for no rows of its own."""
+        reading = Reading(tables.READING.empty_table(), [], certificate)
+        self._audit.add(Chunk(name.source, [(name.bot, reading)]))
+
+    def finish(self) -> None:
+        """Write what is left of the audit trail."""
+        self._loader.note(self._audit.take())
+        self.progress()
+        for outcome in self.outcome.bots.values():
+            outcome.loaded = outcome.error is None
+        self._tell(self.outcome)
+
+    def fail(self, name: BotName, error: ApiError) -> None:
+        """Note why a bot is not complete."""
+        self._reader.progress[name].error = error
+
+    def progress(self) -> None:
+        """Tell how far it is."""
+        for name, progress in self._reader.progress.items():
+            outcome = self.outcome.bots[name]
+            outcome.rows_read = progress.rows
+            outcome.requests = self.tasks[name].client.requests
+            outcome.done = progress.done
+            outcome.error = str(progress.error) if progress.error else None
+        self._tell(self.outcome)
+
+    def expected(self, names: Collection[BotName]) -> dict[BotName, Expected]:
+        """Return what is known of GPTBots bots now."""
+        starts = {name.bot: self.tasks[name].cursor.start for name in names}
+        query = partial(live.expected, since=self.settings.gptbots.start_date, starts=starts)
+        found = self.look(query) or {}
+        return {name: found.get(name.bot, Expected(recent={})) for name in names}
+
+    def _cursors(self, source: str) -> dict[str, Cursor]:
+        at = self._loader.cursors
+        return {
+            name.bot: replace(task.cursor, last=at.get((name.source, name.bot)))
+            for name, task in self.tasks.items()
+            if name.source == source
+        }
+
+    def _learn(self, chunk: Chunk) -> None:
+        for bot, reading in chunk.readings:
+            name = BotName(chunk.source, bot)
+            self.unreadable[name].update(row.raw for row in reading.rejected)
+            if reading.seen is not None:
+                self.seen[name] = reading.seen
+            if reading.gone:
+                query = partial(live.activities, source=chunk.source, ids=reading.gone)
+                self.gone[name] |= self.look(query) or {}
+        if chunk.source == "gptbots":
+            for bot, gone in self._absent(chunk).items():
+                self.gone[BotName(chunk.source, bot)] |= gone
+
+    def _absent(self, chunk: Chunk) -> dict[str, live.Gone]:
+        """Find what is known in the windows of a chunk and was not read there."""
+        windows: list[dict[str, object]] = [
+            {"bot": bot, "bot_id": i, "window_start": c.window_start, "window_end": c.window_end}
+            for bot, reading in chunk.readings
+            if (c := reading.certificate) and c.certified
+            for i in self._bot_ids(BotName(chunk.source, bot))
+        ]
+        if not windows:
+            return {}
+        read = chunk.read.select(["conversation_id"])
+        return self.look(partial(live.absent, windows=windows, read=read)) or {}
+
+    def _bot_ids(self, name: BotName) -> Collection[str]:
+        task = self.tasks[name]
+        return task.history.bot_ids if isinstance(task, GptbotsTask) else ()
+
+    def _count(self, chunk: Chunk, fresh: News) -> None:
+        loaded = {bot: len(rows) for bot, rows in by_bot(fresh.conversations).items()}
+        for bot, reading in chunk.readings:
+            name = BotName(chunk.source, bot)
+            outcome = self.outcome.bots[name]
+            self._rejected[name].update((row.reason, row.raw) for row in reading.rejected)
+            outcome.rejected = len(self._rejected[name])
+            outcome.rows_loaded += loaded.pop(bot, 0)
+            outcome.cursor = self._loader.cursors.get((chunk.source, bot))
+            if reading.certificate:
+                outcome.certified = reading.certificate.certified and (
+                    outcome.certified or not outcome.windows
+                )
+                outcome.windows += 1
+        self.outcome.changes += len(fresh.changes)

@@ -67,6 +67,17 @@ def test_what_began_is_read_down_to_what_is_known(
     assert ("can't overlap" in reading.certificate.evidence) == (cap == 1)
 
 
+def test_a_known_one_among_new_ones_does_not_end_the_reading(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(chatbots={"web": 40})
+    known, new = all_ids(world), world.tie("web", 25)
+    world.advance(timedelta(seconds=1), activity=False)
+    world.chat(known[7])
+    (reading,) = head(simulate(world, Knobs(okchat_order="updated_desc")), known)
+    assert {*new, known[7]} <= ids(reading)
+
+
 def test_rows_deleted_ahead_of_the_reader_hide_nothing(
     make_world: MakeWorld, simulate: Simulate
 ) -> None:

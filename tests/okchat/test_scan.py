@@ -121,7 +121,7 @@ def test_known_rows_that_jumped_to_the_head_hide_no_unknown_one_behind_them(
 ) -> None:
     world = make_world(chatbots={"web": 45})
     upstream = simulate(world, Knobs(okchat_order="updated_desc"))
-    rows = sorted(world.truth("okchat"), key=lambda row: of_iso(row["updated_at"]), reverse=True)
+    rows = sorted(world.truth("okchat"), key=lambda row: of_iso(str(row["updated_at"])))[::-1]
 
     def jump() -> None:
         """Let the last, unread, jump to the head, and eleven that were read before it."""
@@ -226,6 +226,15 @@ def test_pages_that_cannot_overlap_are_read_until_nothing_new_turns_up(
     assert wanted(world) <= ids([reading])
     assert reading.certificate is not None
     assert "pages can't overlap" in reading.certificate.evidence
+
+
+def test_pages_that_cannot_overlap_cost_a_second_pass(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    upstream = simulate(make_world(chatbots={"web": 45}), IGNORES_SIZES)
+    (reading,) = sweep(upstream)
+    assert reading.certificate is not None
+    assert reading.certificate.requests == len(upstream.log) == 2 + 2 * 6
 
 
 class Restless:

@@ -31,8 +31,9 @@ def shrinking(world: World, seed: int) -> Callable[[Request], None]:
             world.advance(timedelta(seconds=1), activity=False)
             for _ in range(rng.choice((1, 1, 3))):
                 rows = world.accounts["web"].timeline.rows()
-                world.delete(rng.choice(rows).conversation_id)
-                world.chat(rng.choice(rows).conversation_id)
+                vanishes, goes_on = rng.sample(rows, 2)
+                world.delete(vanishes.conversation_id)
+                world.chat(goes_on.conversation_id)
             if rng.random() < 0.3:
                 world.begin("web")
 

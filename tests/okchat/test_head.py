@@ -64,7 +64,7 @@ def test_what_began_is_read_down_to_what_is_known(
     assert len(ids(reading)) <= began + 20
     assert reading.certificate is not None
     assert reading.certificate.requests == len(upstream.log)
-    assert ("can't overlap" in reading.certificate.evidence) == (cap == 1)
+    assert ("did not overlap" in reading.certificate.evidence) == (cap == 1)
 
 
 def test_a_known_one_among_new_ones_does_not_end_the_reading(

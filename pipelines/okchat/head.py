@@ -55,7 +55,7 @@ class Head:
             await Walk(self._pages, is_known).go()
         except CantOverlap:
             passes = await Passes(self._pages, is_known).go()
-            return f"pages can't overlap; down to a page of known ones {passes} times"
+            return f"pages did not overlap; down to a page of known ones {passes} times"
         return "down to a page of known ones in overlapping pages"
 
     async def _alive(self) -> Page:

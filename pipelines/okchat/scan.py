@@ -68,4 +68,4 @@ class Sweep:
     async def _repeat(self) -> str:
         """Read a list whose pages can't overlap."""
         passes = await Passes(self._pages).go()
-        return f"pages can't overlap; read {passes} times, the last brought nothing more"
+        return f"pages did not overlap; read {passes} times, the last brought nothing more"

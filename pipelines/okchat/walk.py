@@ -34,10 +34,12 @@ from pipelines.okchat.pages import Pages
 _SPARE = 100
 _PER_PAGE = 4
 """Requests that a walk may cost: so many, and so many for each full page."""
+_MISSES = 10
+"""Pages that may show nothing of the chain before it grows again; each steps back further."""
 
 
 class CantOverlap(Exception):
-    """Pages of this server can't be made to overlap."""
+    """Pages of this server can't be made to overlap, or do not what they should."""
 
 
 class Walk:
@@ -51,14 +53,15 @@ class Walk:
         self._size = 0  # the largest that this server is known to give
         self._end = 0  # how far down the list has been read, in rows
         self._slack = 0  # rows to repeat beyond the one
-        self._longest = 0
+        self._longest = 0  # of the chain
+        self._misses = 0
         self._arrived = False
 
     async def go(self) -> None:
         """Walk.
 
         Raises:
-            CantOverlap: the server ignores the page size, or caps it too low.
+            CantOverlap: the server ignores the page size, caps it too low or knows only some.
             NotCertified: the list changes faster than it can be read.
         """
         marks = await self._get(1, None)
@@ -72,11 +75,12 @@ class Walk:
         behind = max(0, self._end - self._slack)
         # An odd number is no multiple of all sizes, so that a page can begin before it.
         spot = next_page(behind | 1 if self._slack and behind else behind, self._size)
-        if spot is None:
+        if spot is None or self._misses > _MISSES:
             raise CantOverlap
         marks = await self._get(*spot)
         if not self._add(*spot, marks):
             self._slack = 4 * self._slack + 8
+            self._misses += 1
         elif not self._arrived and len(marks) < spot[1]:
             await self._confirm_end(spot)
             self._arrived = True
@@ -100,7 +104,8 @@ class Walk:
         if link is None:
             self.chain.clear()
         self.chain.update(marks[link or 0 :])
-        self._longest = max(self._longest, len(self.chain))
+        if len(self.chain) > self._longest:
+            self._longest, self._misses = len(self.chain), 0
         self._end = (number - 1) * size + len(marks)
         self._slack //= 2
         self._arrived = self._until(marks)

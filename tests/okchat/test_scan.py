@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from truth import of_iso
 from upstream import with_okchat
 
 from pipelines.errors import NotCertified
@@ -70,6 +71,8 @@ def test_a_sweep_is_complete_and_certified(
     assert found is not None
     assert (found.kind, found.certified, found.distinct_rows) == ("sweep", True, rows)
     assert found.requests == len(upstream.log)
+    assert reading.seen is not None
+    assert sorted(reading.seen.to_pylist()) == sorted(wanted(world))
 
 
 def test_pages_overlap_and_the_end_and_the_head_are_asked_for_once_more(
@@ -113,6 +116,23 @@ def test_what_changes_meanwhile_is_read_at_least_as_it_was(
     assert ids(sweep(upstream)) == wanted(world)
 
 
+def test_known_rows_that_jumped_to_the_head_hide_no_unknown_one_behind_them(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(chatbots={"web": 45})
+    upstream = simulate(world, Knobs(okchat_order="updated_desc"))
+    rows = sorted(world.truth("okchat"), key=lambda row: of_iso(str(row["updated_at"])))[::-1]
+
+    def jump() -> None:
+        """Let the last, unread, jump to the head, and eleven that were read before it."""
+        for row in (rows[-1], *rows[:11]):
+            world.advance(timedelta(seconds=1), activity=False)
+            world.chat(str(row["id"]))
+
+    upstream.on_request = at_request(4, jump)
+    assert ids(sweep(upstream)) == wanted(world)
+
+
 def test_pieces_come_least_recently_updated_first(
     make_world: MakeWorld, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +157,9 @@ def test_pages_of_bad_rows_do_not_end_the_list(make_world: MakeWorld, simulate: 
     readings = sweep(simulate(world))
     assert ids(readings) == {row["id"] for row in rows[20:]}
     assert len(readings[-1].rejected) == 20
+    seen = readings[-1].seen
+    assert seen is not None
+    assert sorted(seen.to_pylist()) == sorted(str(row["id"]) for row in rows)
 
 
 @pytest.mark.parametrize("knobs", [Knobs(page_param="p"), Knobs(page_param="p", limit_param="l")])
@@ -169,3 +192,67 @@ def test_a_server_that_repeats_its_last_page_is_read_to_the_end(rows: int) -> No
     assert ids([reading]) == {str(n) for n in range(rows)}
     assert reading.certificate is not None
     assert reading.certificate.certified
+
+
+class KnowsTwoSizes(RepeatsItsLastPage):
+    """A server that gives five rows a page to whoever does not ask for ten."""
+
+    async def page(self, number: int, size: int | None) -> Page:
+        size = 10 if size in (None, 10) else 5
+        rows = self.rows[(number - 1) * size :][:size]
+        return page_of(rows, "web", datetime.now(UTC))
+
+
+@pytest.mark.parametrize("rows", [3, 9, 10, 11, 15, 19, 45])
+def test_a_server_that_knows_few_page_sizes_is_read_to_the_end(rows: int) -> None:
+    async def run() -> list[Reading]:
+        return [reading async for reading in Sweep(KnowsTwoSizes(rows).page).read()]
+
+    assert ids(asyncio.run(run())) == {str(n) for n in range(rows)}
+
+
+IGNORES_SIZES = Knobs(limit_param="per_page")
+
+
+@pytest.mark.parametrize("request_", range(3, 14))
+def test_pages_that_cannot_overlap_are_read_until_nothing_new_turns_up(
+    make_world: MakeWorld, simulate: Simulate, request_: int
+) -> None:
+    world = make_world(chatbots={"web": 45})
+    newest = [row.conversation_id for row in world.accounts["web"].timeline.rows()][::-1]
+    upstream = simulate(world, IGNORES_SIZES)
+    upstream.on_request = at_request(request_, lambda: world.delete(newest[0]))
+    (reading,) = sweep(upstream)
+    assert wanted(world) <= ids([reading])
+    assert reading.certificate is not None
+    assert "pages did not overlap" in reading.certificate.evidence
+
+
+def test_pages_that_cannot_overlap_cost_a_second_pass(
+    make_world: MakeWorld, simulate: Simulate
+) -> None:
+    upstream = simulate(make_world(chatbots={"web": 45}), IGNORES_SIZES)
+    (reading,) = sweep(upstream)
+    assert reading.certificate is not None
+    assert reading.certificate.requests == len(upstream.log) == 2 + 2 * 6
+
+
+class Restless:
+    """A server of ten rows a page, whatever is asked, whose second page is another each time."""
+
+    def __init__(self) -> None:
+        self.ids = count()
+
+    async def page(self, number: int, _: int | None) -> Page:
+        names = {1: [f"first-{n}" for n in range(10)], 2: [f"{next(self.ids)}" for _ in range(10)]}
+        at = "2025-03-06T02:30:18+00:00"
+        rows = [{"id": name, "updated_at": at} for name in names.get(number, [])]
+        return page_of(rows, "web", datetime.now(UTC))
+
+
+def test_a_list_that_is_another_each_time_is_not_certified() -> None:
+    async def run() -> list[Reading]:
+        return [reading async for reading in Sweep(Restless().page).read()]
+
+    with pytest.raises(NotCertified, match="limit_param"):
+        asyncio.run(run())

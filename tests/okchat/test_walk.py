@@ -55,9 +55,9 @@ def disturbing(world: World, plan: list[list[Happening]]) -> Callable[[Request],
     """
     left = iter(plan)
 
-    def hook(_: Request) -> None:
+    def hook(_request: Request) -> None:
         for what, place, times in next(left, ()):
-            for _ in range(times):
+            for _again in range(times):
                 world.advance(timedelta(seconds=1), activity=False)
                 happen(world, what, place)
 

@@ -21,7 +21,7 @@ PHASES = ("start", "read", "extract", "normalize", "load", "loaded", "models", "
 """In their order; a run with news of both sources goes through those of loading twice."""
 _LASTS = {"start": 1.2, "read": 0.3, "extract": 0.2, "normalize": 0.1, "load": 0.4, "models": 2.5}
 """Seconds, about: within them the moment of the kill is drawn."""
-_LOOKS_EVERY = 0.002
+_LOOKS_EVERY = 0.004
 
 
 class Run:

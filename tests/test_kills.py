@@ -18,7 +18,7 @@ from sound import assert_models_right, assert_right, assert_sound, orphans
 from pipelines.simulator import Simulator, World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 PHASES = ["start", "read", *["extract", "normalize"] * 3, *["load"] * 6, *["models"] * 6]
@@ -36,8 +36,7 @@ class Victim:
         self.project = Project(folder)
         self.rng = Random(seed)  # noqa: S311 - the same news each time
         now = datetime.now(UTC) - timedelta(days=2)
-        bots = {"support": 230, "sales": 40}
-        self.world = World.seeded(seed, bots=bots, chatbots={"web": 130}, now=now)
+        self.world = World.seeded(seed, bots={"support": 230}, chatbots={"web": 130}, now=now)
         self._orphans: set[str] = set()
 
     def kill(self, upstream: Simulator, phase: str, *arguments: str) -> str:
@@ -70,18 +69,24 @@ class Victim:
         self._orphans |= found
 
     def _go_on(self) -> None:
-        """Let some conversations begin, go on and settle late; now and then a bot be added."""
+        """Let conversations of one API or both begin, go on, settle late; at times add a bot."""
         world, rng = self.world, self.rng
         world.advance(timedelta(minutes=3))
-        if len(world.accounts) < 6 and rng.random() < 0.2:
+        if len(world.accounts) < 4 and rng.random() < 0.2:
             world.add_bot(f"bot{len(world.accounts)}", 120)
+        apis = rng.choice((["gptbots"], ["okchat"], ["gptbots", "okchat"]))
         for name, account in world.accounts.items():
-            world.tie(name, rng.randint(1, 3))
-            for row in rng.sample(account.timeline.rows(), 5):
-                world.chat(row.conversation_id)
-                world.advance(timedelta(seconds=1), activity=False)
-                if account.api == "gptbots" and rng.random() < 0.5:
-                    world.settle(row.conversation_id)
+            if account.api in apis:
+                self._chat_in(name)
+
+    def _chat_in(self, name: str) -> None:
+        world, rng, account = self.world, self.rng, self.world.accounts[name]
+        world.tie(name, rng.randint(1, 3))
+        for row in rng.sample(account.timeline.rows(), 5):
+            world.chat(row.conversation_id)
+            world.advance(timedelta(seconds=1), activity=False)
+            if account.api == "gptbots" and rng.random() < 0.5:
+                world.settle(row.conversation_id)
 
 
 def kill_and_mend(folder: Path, seed: int, phases: Sequence[str]) -> Counter[str]:
@@ -116,7 +121,9 @@ def test_a_sync_puts_right_what_killed_ones_left(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_a_sync_puts_right_what_two_hundred_killed_ones_left(tmp_path: Path) -> None:
+def test_a_sync_puts_right_what_two_hundred_killed_ones_left(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     def of_one_project(seed: int) -> Counter[str]:
         phases = PHASES.copy()
         Random(seed).shuffle(phases)  # noqa: S311 - the same order each time
@@ -124,5 +131,6 @@ def test_a_sync_puts_right_what_two_hundred_killed_ones_left(tmp_path: Path) -> 
 
     with ThreadPoolExecutor(2) as pool:
         counts = sum(pool.map(of_one_project, range(PROJECTS)), Counter[str]())
+    record_property("killed in", dict(counts))
     assert sum(counts.values()) == PROJECTS * len(PHASES)
     assert all(counts[phase] > 5 for phase in ("start", "extract", "normalize", "load", "models"))

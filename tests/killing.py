@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,11 +49,17 @@ class Run:
 
     def kill_in(self, phase: str, rng: Random) -> str:
         """Kill it at a random moment from the beginning of a phase on; return where it was."""
-        while PHASES.index(self._phase()) < PHASES.index(phase) and self._process.poll() is None:
-            time.sleep(_LOOKS_EVERY)
-        time.sleep(rng.uniform(0, _LASTS[phase]))
-        self._process.kill()
+        try:
+            while PHASES.index(self._phase()) < PHASES.index(phase) and self._runs:
+                time.sleep(_LOOKS_EVERY)
+            time.sleep(rng.uniform(0, _LASTS[phase]))
+        finally:
+            self._process.kill()
         return self._phase() if self._process.wait() else "end"
+
+    @property
+    def _runs(self) -> bool:
+        return self._process.poll() is None
 
     def _phase(self) -> str:
         """Tell where it is by what it has left behind up to now."""
@@ -74,14 +81,19 @@ class Run:
 
     def _packages(self) -> Iterator[Path]:
         """Find dlt's load packages of this run: their names are when they began."""
-        for pattern in ("normalize/*/*", "load/*/*"):
-            for found in self._work.joinpath("dlt", "convoy").glob(pattern):
-                if _number(found.name) >= self._since:
-                    yield found
+        for step in ("normalize", "load"):
+            for folder in _inside(self._work / "dlt" / "convoy" / step):
+                yield from (found for found in _inside(folder) if _number(found) >= self._since)
 
 
-def _number(name: str) -> float:
-    try:
-        return float(name)
-    except ValueError:
-        return 0.0
+def _inside(folder: Path) -> list[Path]:
+    """List a folder, which may go while it is listed."""
+    with suppress(OSError):
+        return list(folder.iterdir())
+    return []
+
+
+def _number(found: Path) -> float:
+    with suppress(ValueError):
+        return float(found.name)
+    return 0.0

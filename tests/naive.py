@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Span = tuple[int, int]
 """From one epoch millisecond to another."""
-PAGE = 100
-"""Rows of a page, of both APIs."""
+PAGES = {"gptbots": 100, "okchat": 20}
+"""Rows of a page that are asked for."""
 
 
 class _Reader:
@@ -59,7 +59,7 @@ class Gptbots(_Reader):
         for number in count(1):
             rows, _ = self._page(window, number)
             found |= rows
-            if len(rows) < PAGE:
+            if len(rows) < PAGES["gptbots"]:
                 break
         return found
 
@@ -67,13 +67,13 @@ class Gptbots(_Reader):
         """Read from the page on that is the last by what the server counts."""
         _, total = self._page(window, 1)
         found: set[str] = set()
-        for number in range(ceil(total / PAGE), 0, -1):
+        for number in range(ceil(total / PAGES["gptbots"]), 0, -1):
             found |= self._page(window, number)[0]
         return found
 
     def _page(self, window: Span, number: int) -> tuple[set[str], int]:
         span = {"start_time": window[0], "end_time": window[1]}
-        body = self._get(conversation_type="ALL", **span, page=number, page_size=PAGE)
+        body = self._get(conversation_type="ALL", **span, page=number, page_size=PAGES["gptbots"])
         return {row["conversation_id"] for row in body["list"]}, body["total"]
 
 
@@ -89,8 +89,8 @@ class Okchat(_Reader):
         """Read from page 1 on; `filters` are further parameters."""
         found: set[str] = set()
         for number in count(1):
-            rows = {row["id"] for row in self._get(page=number, limit=PAGE, **filters)}
+            rows = {row["id"] for row in self._get(page=number, limit=PAGES["okchat"], **filters)}
             found |= rows
-            if len(rows) < PAGE:
+            if len(rows) < PAGES["okchat"]:
                 break
         return found

@@ -117,7 +117,10 @@ class _Run:
             chosen = list(self._outcome.bots)
             cursors = self._loader.cursors
             at = {name: cursors.get((name.source, name.bot)) for name in chosen}
-            self._tasks = tasks(self._settings, at, Wire(session, pool, self._patience))
+            slots = self._settings.work / "budget"
+            self._tasks = tasks(
+                self._settings, at, Wire(session, pool, self._patience, slots=slots)
+            )
             with Reader({name: task.read for name, task in self._tasks.items()}) as reader:
                 while taken := reader.take(
                     CHUNK_ROWS, CHUNK_SECONDS, lambda: self._progress(reader)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ class Budget:
         self._slots = Slots(file)
         self._free_at: asyncio.PriorityQueue[tuple[float, int]] = asyncio.PriorityQueue()
         self._closed_until = 0.0
+        self._closing = threading.Lock()
         ended = self._slots.read()
         self._next_place = len(ended)
         self._unused = per_minute - self._take_over(ended, per_minute)
@@ -56,9 +58,9 @@ class Budget:
         """Wait for a slot, hold it, give it back."""
         free_at, place = await self._next()
         try:
-            # Again after waking: the server may have asked for more silence meanwhile.
-            while (wait := max(free_at, self._closed_until) - self._clock()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
+            if (wait := free_at - self._clock()) > 0:
                 await asyncio.sleep(wait)
+            await self.opened()
             self._slots.write(place, math.inf)
             free_at = math.inf
             yield
@@ -75,6 +77,18 @@ class Budget:
             return 0.0, self._next_place - 1
         return await self._free_at.get()
 
+    @property
+    def closed(self) -> float:
+        """For how many seconds nothing may be sent, 0 when it may."""
+        return max(0.0, self._closed_until - self._clock())
+
+    async def opened(self) -> None:
+        """Wait until something may be sent."""
+        # Longer after waking, where the server has asked again meanwhile.
+        while wait := self.closed:  # noqa: ASYNC110 - time passes, nothing happens
+            await asyncio.sleep(wait)
+
     def close_for(self, seconds: float) -> None:
-        """Send nothing for so long: the server asked for it."""
-        self._closed_until = max(self._closed_until, self._clock() + seconds)
+        """Send nothing for so long: the server asked for it. Any thread may say so."""
+        with self._closing:
+            self._closed_until = max(self._closed_until, self._clock() + seconds)

@@ -107,7 +107,7 @@ class Loader:
                     source.SOURCES[name](batch, cursors), loader_file_format="parquet"
                 ).raise_on_failed_jobs()
                 signals.raise_if_signalled()
-        except (PipelineStepFailed, SignalReceivedException) as failed:
+        except (PipelineStepFailed, SignalReceivedException, OSError) as failed:
             raise self._translated(failed) from failed
         self.cursors = cursors_in(self._pipeline.state)
 

@@ -17,13 +17,14 @@ from project import Project, assert_equal_to_truth
 from pipelines.simulator import Faults, Knobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from conftest import MakeWorld, Simulate
 
     from pipelines.simulator import Simulator, World
 
 TESTS = Path(__file__).parent
+LONG = pytest.mark.long
 MODULE = ("-m", "pipelines")
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 STOPPED = "convoy: stopped; the next sync goes on from here\n"
@@ -129,7 +130,7 @@ LONGER = [
     [
         (slow, signal.SIGTERM),
         (silent, signal.SIGINT),
-        *(pytest.param(behave, signum, marks=pytest.mark.long) for behave, signum in LONGER),
+        *(pytest.param(behave, signum, marks=LONG) for behave, signum in LONGER),
     ],
 )
 def test_a_sync_that_is_stopped_ends_soon_and_quietly(
@@ -157,9 +158,13 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("signum", SIGNALS)
 @pytest.mark.parametrize(
-    "table", ["conversations", pytest.param("_dlt_pipeline_state", marks=pytest.mark.long)]
+    ("table", "signum"),
+    [
+        ("conversations", signal.SIGTERM),
+        pytest.param("conversations", signal.SIGINT, marks=LONG),
+        pytest.param("_dlt_pipeline_state", signal.SIGTERM, marks=LONG),
+    ],
 )
 def test_a_sync_that_is_stopped_while_it_loads_ends_soon_and_quietly(
     project: Project, upstream: Simulator, table: str, signum: signal.Signals
@@ -170,9 +175,7 @@ def test_a_sync_that_is_stopped_while_it_loads_ends_soon_and_quietly(
     assert_made_good(project, upstream)
 
 
-@pytest.mark.parametrize(
-    "after", [pytest.param(1, marks=pytest.mark.long), 5, pytest.param(12, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("after", [pytest.param(1, marks=LONG), 5, pytest.param(12, marks=LONG)])
 def test_a_sync_that_is_killed_while_it_reads_is_made_good(
     project: Project, upstream: Simulator, after: int
 ) -> None:
@@ -247,7 +250,7 @@ def link(work: Path) -> None:
     (work / "dlt").symlink_to(work / "nowhere")
 
 
-@pytest.mark.long
+@LONG
 @pytest.mark.parametrize("leave", [package, state, file_for_folder, lock, link])
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
 def test_what_lies_in_the_work_folder_hinders_nobody(
@@ -279,7 +282,7 @@ def test_what_stands_where_the_work_folder_should_be_is_named(
     assert ".convoy" in said
     shutil.rmtree(project.folder / ".convoy", ignore_errors=True)
     (project.folder / ".convoy").unlink(missing_ok=True)
-    assert_made_good(project, upstream)
+    assert project.sync().complete
 
 
 @pytest.mark.parametrize(
@@ -287,7 +290,7 @@ def test_what_stands_where_the_work_folder_should_be_is_named(
     [
         ("HOME", "/proc"),
         *(
-            pytest.param(variable, home, marks=pytest.mark.long)
+            pytest.param(variable, home, marks=LONG)
             for variable in ("HOME", "XDG_DATA_HOME")
             for home in ("/nonexistent", "/proc", "/dev/null", "")
         ),
@@ -305,3 +308,62 @@ def test_no_home_is_needed(
     code, _, said = end(start(project, variables={variable: home}))
     assert (code, said) == (0, "")
     assert_equal_to_truth(project, upstream.world)
+
+
+# A full disk.
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project on a disk of its own."""
+    folder = tmp_path / "disk"
+    (folder / ".dlt").mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)  # noqa: S603 - of our own
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a disk can be made by root alone, on Linux")
+    try:
+        (folder / ".dlt").mkdir()
+        with monkeypatch.context() as patched:
+            patched.chdir(folder)
+            yield Project(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S603, S607 - likewise
+
+
+def fill(project: Project, left: int) -> Path:
+    """Leave only so many KiB."""
+    filler, disk = project.folder / "filler", os.statvfs(project.folder)
+    filler.write_bytes(bytes(disk.f_bavail * disk.f_frsize - left * 1024))
+    return filler
+
+
+@pytest.mark.parametrize(
+    ("is_first", "left"),
+    [
+        (True, 0),  # dlt's own folders can't be made
+        pytest.param(True, 40, marks=LONG),  # a package can't be written
+        (True, 400),  # the rows can't be
+        *(pytest.param(True, left, marks=LONG) for left in (1300, 2800, 4500)),
+        pytest.param(True, 6000, marks=LONG),  # only the last checkpoint can't be
+        *(pytest.param(False, left, marks=LONG) for left in (0, 100, 400)),
+        pytest.param(False, 1000, marks=LONG),  # as 6000
+    ],
+)
+def test_a_full_disk_is_named_and_made_good_with_room(
+    small_disk: Project, make_world: MakeWorld, simulate: Simulate, left: int, *, is_first: bool
+) -> None:
+    world = make_world(bots={"support": 3000}, chatbots={"web": 300})
+    upstream = simulate(world)
+    small_disk.configure(upstream)
+    if not is_first:
+        assert small_disk.sync().complete
+        world.add_bot("later", 3000)
+        small_disk.configure(upstream)
+    filler = fill(small_disk, left)
+    code, _, said = end(start(small_disk))
+    what = f"the disk that holds {small_disk.warehouse} is full; make room and sync again"
+    assert (code, said) == (1, f"convoy: {what}\n")
+    filler.unlink()
+    assert_made_good(small_disk, upstream)

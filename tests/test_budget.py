@@ -268,13 +268,16 @@ def test_another_budget_than_that_of_the_last_run(tmp_path: Path) -> None:
     life = Life(tmp_path / "slots")
 
     async def everything() -> None:
-        await life.requests(life.budget(4), 4)
+        first = life.budget(4)
+        await life.requests(first, 2)
+        await asyncio.sleep(20)
+        await life.requests(first, 2)
         await asyncio.sleep(10)
-        await life.requests(life.budget(2), 1)  # waits for the minute of all four
-        await life.requests(life.budget(6), 6)  # knows that one, not more
+        await life.requests(life.budget(2), 1)  # two are known to be the latest
+        await life.requests(life.budget(6), 6)  # all are known, one of them less than a minute old
 
     run(everything(), life.loop)
-    assert life.arrivals == pytest.approx([0] * 4 + [60] * 6 + [120])
+    assert life.arrivals == pytest.approx([0, 0, 20, 20, *[80] * 6, 140])
 
 
 @pytest.mark.parametrize("jump", [-HOUR, -1.0, 1.0, HOUR])

@@ -280,6 +280,18 @@ def test_another_budget_than_that_of_the_last_run(tmp_path: Path) -> None:
     assert life.arrivals == pytest.approx([0, 0, 20, 20, *[80] * 6, 140])
 
 
+def test_slots_that_come_on_top_get_places_of_their_own(tmp_path: Path) -> None:
+    life = Life(tmp_path / "slots")
+
+    async def everything() -> None:
+        await life.requests(life.budget(1), 1)
+        await life.requests(life.budget(3), 2)
+        await life.requests(life.budget(3), 1)
+
+    run(everything(), life.loop)
+    assert life.arrivals == pytest.approx([0, 0, 0, 60])
+
+
 @pytest.mark.parametrize("jump", [-HOUR, -1.0, 1.0, HOUR])
 def test_a_wall_clock_that_jumps_frees_nothing_early_here_and_blocks_no_longer_than_a_minute(
     tmp_path: Path, jump: float

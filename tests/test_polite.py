@@ -110,18 +110,6 @@ def test_each_try_counts(
     assert most_in_a_minute(upstream.log, "support") == PER_MINUTE
 
 
-@pytest.mark.usefixtures("short_minute")
-def test_a_sync_right_after_another_goes_on_with_its_budget(
-    project: Project, make_world: MakeWorld, simulate: Simulate
-) -> None:
-    upstream = simulate(make_world(bots={"support": 400}))
-    project.configure(upstream, gptbots={"requests_per_minute": PER_MINUTE})
-    for _ in range(3):
-        assert project.sync().complete
-        project.warehouse.unlink()  # so that the next has as much to read
-    assert most_in_a_minute(upstream.log, "support") == PER_MINUTE
-
-
 @pytest.mark.parametrize("dies", [False, True], ids=["ended", "killed"])
 def test_two_processes_share_a_minute(
     project: Project, make_world: MakeWorld, simulate: Simulate, *, dies: bool

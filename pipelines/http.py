@@ -14,19 +14,22 @@ from typing import TypeVar
 import requests
 import tenacity
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from pipelines import errors
 from pipelines.budget import Budget
+from pipelines.connection import Adapter, Call
 
 T = TypeVar("T")
 
 TIMEOUT = (10.0, 60.0)
 """Seconds to connect, and between two pieces of an answer."""
+LONGEST = 120.0
+"""Seconds that one try may take from first to last, however the answer trickles."""
 PATIENCE = 300.0
 """Seconds after which a request that keeps failing is given up."""
 LARGEST_BODY = 64 * 2**20
-_LONGEST_PAUSE = 60.0
+BACKOFF = tenacity.wait_random(0, 0.2) + tenacity.wait_exponential(0.2, 60.0)
+"""Seconds before the next try of a request: doubled each time, never quite the same."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Key:
 def session(connections: int) -> requests.Session:
     """Return a session for `connections` threads; proxies and CA come from the environment."""
     made = requests.Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections, pool_block=True)
+    adapter = Adapter(pool_connections=4, pool_maxsize=connections, pool_block=True)
     made.mount("http://", adapter)
     made.mount("https://", adapter)
     made.headers["User-Agent"] = "convoy-etl"
@@ -103,7 +106,7 @@ def _seconds(retry_after: str) -> float:
 
 @dataclass
 class _Patience:
-    """Tells when to give up; waiting for the budget's turn is no failure and does not count."""
+    """Tells when to give up; waiting for the budget or a thread is no failure, so doesn't count."""
 
     seconds: float
     queued: float = 0.0
@@ -111,6 +114,10 @@ class _Patience:
     def __call__(self, state: tenacity.RetryCallState) -> bool:
         failing = (state.seconds_since_start or 0.0) - self.queued
         return failing + state.upcoming_sleep >= self.seconds
+
+
+class _Withheld(Exception):
+    """The server asked for silence while a request waited for its thread."""
 
 
 class Client:
@@ -159,14 +166,10 @@ class Client:
         raise AssertionError  # tenacity either returns or raises
 
     def _attempts(self, patience: _Patience) -> tenacity.AsyncRetrying:
-        backoff = tenacity.wait_random(0, 0.2) + tenacity.wait_exponential(0.2, _LONGEST_PAUSE)
-
         def pause(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.wait if isinstance(error, errors.Transient) else 0.0
-            if 0 < asked < self._patience:  # beyond it the request is given up, not waited for
-                self._budget.close_for(asked)
-            return max(asked, backoff(state))
+            return max(asked, BACKOFF(state))
 
         return tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(errors.Transient),
@@ -183,11 +186,30 @@ class Client:
         patience: _Patience,
     ) -> T:
         queued_at = time.monotonic()
-        async with self._budget.slot():
+
+        def exchange(call: Call) -> T:
+            if self._budget.closed:
+                raise _Withheld
             patience.queued += time.monotonic() - queued_at
-            self.requests += 1
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._exchange, path, params, read)
+            with call:
+                return self._exchange(path, params, read)
+
+        async with self._budget.slot():
+            while True:
+                self.requests += 1
+                try:
+                    return await self._in_thread(exchange)
+                except _Withheld:
+                    self.requests -= 1
+                    await self._budget.opened()
+
+    async def _in_thread(self, exchange: Callable[[Call], T]) -> T:
+        call = Call(LONGEST)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, exchange, call)
+        except asyncio.CancelledError:
+            call.cut()  # its thread must not hold up the end of the sync
+            raise
 
     def _exchange(
         self,
@@ -210,7 +232,13 @@ class Client:
         if len(body) > LARGEST_BODY:
             raise errors.BadRequest(f"the answer is larger than {LARGEST_BODY >> 20} MiB")
         reply = Reply(body, datetime.now(UTC), _date(answer.headers.get("Date")))
-        return read(answer.status_code, reply, answer.headers.get("Retry-After"))
+        try:
+            return read(answer.status_code, reply, answer.headers.get("Retry-After"))
+        except errors.Transient as error:
+            # At once, before this thread sends what waits for it.
+            if 0 < error.wait < self._patience:  # beyond, it is given up, not waited for
+                self._budget.close_for(error.wait)
+            raise
 
 
 def _unreachable(broken: Exception) -> errors.ApiError:

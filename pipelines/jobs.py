@@ -1,9 +1,13 @@
 """Who is to be read and what reads them: one task a bot, with its cursor and its client."""
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import requests
 
@@ -61,19 +65,34 @@ Task = GptbotsTask | OkchatTask
 
 @dataclass(frozen=True)
 class Wire:
-    """What all requests share: connections, the threads that wait for answers, the budgets."""
+    """What all requests share: connections, the threads that wait for answers, the budgets.
+
+    The budgets' files lie in the folder `slots`; without one they are the process's own.
+    """
 
     http: requests.Session
     pool: Executor
     patience: float = PATIENCE
     timeout: tuple[float, float] = TIMEOUT
     budgets: dict[str, Budget] = field(default_factory=dict, repr=False)
+    slots: Path | None = None
 
     def client(self, of: Gptbots | Okchat, key: Key, bot: str) -> Client:
         """Return a client; bots with one key and host share its budget."""
-        budget = self.budgets.setdefault(of.base_url + key.value, Budget(of.requests_per_minute))
-        patience = (self.patience, self.timeout)
+        shared = of.base_url + key.value
+        if shared not in self.budgets:
+            self.budgets[shared] = Budget(of.requests_per_minute, file=self._file(of, bot))
+        budget, patience = self.budgets[shared], (self.patience, self.timeout)
         return Client(of.base_url, key, bot, budget, self.http, self.pool, *patience)
+
+    def _file(self, of: Gptbots | Okchat, bot: str) -> Path | None:
+        """Return where the budget of a bot is kept: its name may hold anything, a file's not."""
+        if self.slots is None:
+            return None
+        with suppress(OSError):  # without a folder the process knows its own requests
+            self.slots.mkdir(parents=True, exist_ok=True)
+        whose = json.dumps([type(of).__name__, bot]).encode()
+        return self.slots / hashlib.blake2b(whose, digest_size=16).hexdigest()
 
 
 def names(settings: Settings, sources: Collection[str] = ()) -> list[BotName]:

@@ -3,13 +3,14 @@
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines import source, tables, warehouse
 from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
-from pipelines.errors import ConvoyError
+from pipelines.errors import ConvoyError, Stopped
 from pipelines.source import Batch
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Loader:
     def __init__(self, path: Path, work: Path) -> None:
         self._path = path
         self._folder = work / "dlt"
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
         self._prepared = False
         self.cursors: dict[tuple[str, str], datetime] = {}
         if path.exists():
@@ -85,6 +86,7 @@ class Loader:
         Raises:
             WarehouseBusy: another program holds the file.
             WarehouseFailed: the load failed; the next run reads its rows again.
+            Stopped: a signal came meanwhile.
         """
         if not self._prepared:
             # The first load makes all tables, also those that it brings no rows for.
@@ -94,22 +96,38 @@ class Loader:
         self._prepared = True
 
     def _run(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
+        from dlt.common.runtime import signals  # noqa: PLC0415 - see _pipeline
         from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: PLC0415 - see _pipeline
 
         try:
-            self._pipeline.run(
-                source.SOURCES[name](batch, cursors), loader_file_format="parquet"
-            ).raise_on_failed_jobs()
-        except PipelineStepFailed as failed:
+            # dlt puts signals off while it runs and forgets those that come too late for it.
+            with signals.intercepted_signals():
+                self._pipeline.run(
+                    source.SOURCES[name](batch, cursors), loader_file_format="parquet"
+                ).raise_on_failed_jobs()
+                signals.raise_if_signalled()
+        except (PipelineStepFailed, SignalReceivedException, OSError) as failed:
             raise self._translated(failed) from failed
         self.cursors = cursors_in(self._pipeline.state)
 
     def _translated(self, failed: BaseException) -> ConvoyError:
         """Find the cause that the user can do something about."""
+        from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
+
         cause: BaseException = failed
         while cause.__cause__ is not None:
             cause = cause.__cause__
+        if isinstance(cause, SignalReceivedException):
+            return Stopped(cause.signal_code)
         return warehouse.translated(cause, self._path)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or whatever else stands in its place."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.unlink()
 
 
 def _pipeline(path: Path, folder: Path) -> "dlt.Pipeline":

@@ -104,16 +104,11 @@ class Reader:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
-            self._loop.run_until_complete(self._cancel())
-        finally:
+            self._loop.run_until_complete(_cancel())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(_cancel())  # what closing the generators left
+        finally:
             self._loop.close()
-
-    async def _cancel(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _one(self, name: BotName, job: Job) -> None:
         try:
@@ -143,3 +138,10 @@ class Reader:
             self._ready_rows += len(reading.table)
             self.progress[name].rows += len(reading.table)
             self._changed.notify_all()
+
+
+async def _cancel() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

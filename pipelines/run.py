@@ -112,7 +112,8 @@ class Run:
         session = self._open.enter_context(http.session(CONCURRENCY))
         self._open.enter_context(self._reader)
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
-        self.tasks = tasks(self.settings, at, Wire(session, pool, self._patience))
+        wire = Wire(session, pool, self._patience, slots=self.settings.work / "budget")
+        self.tasks = tasks(self.settings, at, wire)
         return self
 
     def __exit__(

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
+import shutil
+import socket
+import ssl
+import subprocess
+import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tenacity
 
 from pipelines import errors, http
 from pipelines.budget import Budget
 from pipelines.gptbots.api import PATH, GptbotsApi, Page
 from pipelines.http import Client, Key, error_for, limited
+from pipelines.jobs import Wire
+from pipelines.settings import Okchat
 from pipelines.simulator import Faults, Knobs
+from pipelines.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from conftest import MakeWorld, Simulate
 
-    from pipelines.simulator import Simulator
+    from pipelines.simulator import Request, Simulator
 
 SECRET = "key-support"
 FAULTS = [
@@ -398,3 +409,272 @@ def test_a_reply_says_when_it_arrived_by_both_clocks(
     assert before <= found.at <= datetime.now(UTC)
     assert found.server_at is not None
     assert abs(found.server_at - found.at) < timedelta(minutes=1)
+
+
+# How long it may take.
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_an_answer_that_trickles_is_given_up_as_a_whole(
+    serve: Serve, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr(http, "LONGEST", 0.5)
+
+    def trickle(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        sent = b"HTTP/1.1 200 OK\r\nX-Long: " if part == "head" else b"HTTP/1.1 200 OK\r\n\r\n"
+        with suppress(OSError):  # the client has gone
+            handler.wfile.write(sent)
+            while True:
+                handler.wfile.write(b"x")
+                time.sleep(0.05)
+
+    with pytest.raises(errors.Unreachable, match="in time"):
+        ask(serve(trickle).url, pool, patience=0.1, timeout=(1.0, 1.0))
+
+
+def test_a_host_that_does_not_let_anyone_in_is_given_up(pool: ThreadPoolExecutor) -> None:
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # more than it lets wait, on whatever system
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)  # noqa: FBT003 - the socket module's own
+            client.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with pytest.raises(errors.Unreachable, match="in time"):
+            ask(url, pool, patience=0.1, timeout=(0.2, 30.0))
+
+
+def test_one_that_is_cancelled_lets_go_of_its_thread(
+    serve: Serve, pool: ThreadPoolExecutor
+) -> None:
+    asked = Event()
+
+    def silent(handler: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        handler.rfile.read()  # until the client closes
+
+    url = serve(silent).url
+
+    async def give_up() -> None:
+        client = Client(url, Key("x-api-key", SECRET), "support", Budget(9), session, pool)
+        task = asyncio.create_task(GptbotsApi(client, "support").page(0, 1, 1))
+        await asyncio.to_thread(asked.wait)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with http.session(4) as session:
+        asyncio.run(give_up())
+    pool.shutdown(wait=True)  # hangs, and the test with it, where a thread still waits
+
+
+def test_pauses_double_and_are_never_quite_the_same() -> None:
+    state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
+    for attempt, least in ((1, 0.2), (2, 0.4), (3, 0.8), (9, 51.2), (10, 60.0), (5000, 60.0)):
+        state.attempt_number = attempt
+        pauses = {http.BACKOFF(state) for _ in range(20)}
+        assert len(pauses) > 1
+        assert all(least <= pause <= least + 0.2 for pause in pauses)
+
+
+def test_one_that_is_tried_again_holds_up_no_other(
+    upstream: Simulator, pool: ThreadPoolExecutor
+) -> None:
+    tries = iter(["server_error"] * 4)
+
+    def fail_page_2(request: Request) -> None:
+        fault = next(tries, "none") if request.params["page"] == "2" else "none"
+        upstream.faults.script[:] = [fault]
+
+    upstream.on_request = fail_page_2
+    ask(upstream.url, pool, pages=8, budget=Budget(9 + 4))
+    asked = [logged.params["page"] for logged in upstream.log]
+    assert asked.count("2") == 5
+    assert asked[-1] == "2"
+    assert sorted(asked[:-2]) == list("1222345678")
+
+
+# What the server asks for.
+
+
+@pytest.mark.parametrize("form", ["rate_limited_seconds", "rate_limited_date"])
+def test_nothing_is_sent_before_retry_after_is_over(upstream: Simulator, form: str) -> None:
+    """Not even what had its slot already and waited for a thread."""
+    upstream.faults = Faults(script=[form], retry_after=1)
+    upstream.knobs = Knobs(latency=0.2)
+    with ThreadPoolExecutor(2) as pool:
+        ask(upstream.url, pool, pages=12)
+    begun = upstream.log[0].at
+    early = [logged for logged in upstream.log if logged.at < begun + 0.2 + 0.95]
+    assert len(upstream.log) == 13
+    # The one, the other thread's, and what that may have begun in the same moment.
+    assert len(early) <= 3
+
+
+def test_keys_share_a_budget_only_with_themselves(
+    serve: Serve, pool: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    server = serve(page)
+    of = Okchat(base_url=server.url, requests_per_minute=2)
+
+    async def three_of_each(*clients: Client) -> None:
+        asked = (client.get("/", {}, lambda *_: None) for client in clients for _ in range(3))
+        await asyncio.wait_for(asyncio.gather(*asked), 1.0)
+
+    with http.session(4) as session:
+        wire = Wire(session, pool, slots=tmp_path / "budget")
+        one, same, other = (
+            wire.client(of, Key("x-api-key", key), bot)
+            for key, bot in (("one", "a/b"), ("one", "c"), ("other", "\ud800"))
+        )
+        with pytest.raises(TimeoutError):
+            asyncio.run(three_of_each(one, same, other))
+    sent = Counter(seen["x-api-key"] for seen in server.seen)
+    assert sent == {"one": 2, "other": 2}
+    files = list((tmp_path / "budget").iterdir())
+    assert [len(Slots(file).read()) for file in files] == [2, 2]
+    told = "".join(file.name for file in files)
+    assert not any(part in told for part in ("one", "other", "a/b"))
+
+
+# What the environment says.
+
+
+def test_a_proxy_of_the_environment_is_used(
+    serve: Serve, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def record(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        page(handler)
+
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", serve(record).url)
+    ask("http://upstream.invalid", pool)
+    assert [path.partition("?")[0] for path in asked] == [f"http://upstream.invalid{PATH}"]
+
+
+def test_a_proxy_that_can_not_be_reached_is_named_without_its_password(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://user:hush@127.0.0.1:9")
+    with pytest.raises(errors.Unreachable) as caught:
+        ask("http://upstream.invalid", pool, patience=0.1)
+    assert "hush" not in told_by(caught.value)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1, signed by itself, and its key, in one file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is needed to make a certificate")
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*made, "-keyout", file, "-out", f"{file}.crt"], check=True, capture_output=True)  # noqa: S603
+    with file.open("a") as joined:
+        joined.write(Path(f"{file}.crt").read_text())
+    return file
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_the_ca_bundle_of_the_environment_is_trusted_and_no_other(
+    serve: Serve,
+    pool: ThreadPoolExecutor,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_trusted: bool,
+) -> None:
+    server = serve(page)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    if is_trusted:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    url = server.url.replace("http:", "https:")
+    if is_trusted:
+        assert len(ask(url, pool, pages=8)) == 8
+        assert server.connections <= 4
+    else:
+        with pytest.raises(errors.ApiError, match="TLS"):
+            ask(url, pool, patience=0.1)
+
+
+# What is refused, and what errors tell.
+
+
+def test_a_redirect_within_the_host_is_refused_too(serve: Serve, pool: ThreadPoolExecutor) -> None:
+    """It would be asked twice for ever, and from http to https the key had gone in the clear."""
+
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(301)
+        handler.send_header("Location", handler.path + "&again=1")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server = serve(redirect)
+    with pytest.raises(errors.RedirectRefused, match="base_url"):
+        ask(server.url, pool)
+    assert len(server.seen) == 1
+
+
+def test_a_body_that_unpacks_to_too_much_is_refused(
+    serve: Serve, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "LARGEST_BODY", 2**20)
+    packed = gzip.compress(b" " * 2**24)
+
+    def bomb(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(packed)))
+        handler.end_headers()
+        handler.wfile.write(packed)
+
+    with pytest.raises(errors.BadRequest, match="larger than"):
+        ask(serve(bomb).url, pool)
+
+
+def told_by(error: BaseException) -> str:
+    """Everything that an error and those behind it say, in every way they are printed."""
+    told, seen = [], set()
+    left: list[BaseException | None] = [error]
+    while left:
+        found = left.pop()
+        if found is not None and id(found) not in seen:
+            seen.add(id(found))
+            told += [str(found), repr(found), repr(vars(found)), repr(found.args)]
+            told += traceback.format_exception(found)
+            left += [found.__cause__, found.__context__]
+    assert len(told) > 4
+    return "\n".join(told)
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, None, "refused", "moved", "no url", "dead"])
+def test_every_error_names_method_path_and_bot_and_never_the_key(
+    upstream: Simulator, serve: Serve, pool: ThreadPoolExecutor, fault: str | None
+) -> None:
+    def moved(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302 if fault == "moved" else 418)
+        handler.send_header("Location", "/" + handler.headers["Authorization"])
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    urls = {"no url": "http://[", "dead": "http://127.0.0.1:9"}
+    key = SECRET if fault in FAULTS else "wrong-secret"
+    if fault in FAULTS:
+        upstream.faults = Faults(**{fault: 1.0})  # type: ignore[arg-type]
+    url = serve(moved).url if fault in ("moved", "refused") else urls.get(fault or "", upstream.url)
+    with pytest.raises(errors.ApiError) as caught:
+        ask(url, pool, key=key, patience=0.1)
+    assert str(caught.value).endswith(f"(bot support, GET {PATH})")
+    assert key not in told_by(caught.value)

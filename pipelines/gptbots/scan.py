@@ -71,6 +71,12 @@ class _Attempt:
     def ids(self) -> set[str]:
         return {found for page in self.pages for found in page.ids}
 
+    @property
+    def entered(self) -> bool:
+        """Whether a list that is newest first has a newer one now: the clocks are not right."""
+        before, after = self.first.times, self.pages[-1].times
+        return before == sorted(before, reverse=True) and before[:1] < after[:1]
+
     def reading(self, evidence: str) -> Reading:
         """Return the rows of the window itself, not those at its outer ends."""
         rows = self.rows
@@ -282,7 +288,7 @@ class Scan:
 
         The count is made between two looks at those, and agrees with one of them or between.
         """
-        if attempt.moving:
+        if attempt.moving or attempt.entered:
             return None
         ids = attempt.ids
         since = Window(attempt.settled, milliseconds(attempt.first.at + HEAD))

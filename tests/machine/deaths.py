@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from dlt.destinations.exceptions import DatabaseTerminalException
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from dying import JOBS, dying
@@ -19,6 +18,8 @@ from pipelines.loader import Loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from pipelines.simulator import Request, Simulator
 

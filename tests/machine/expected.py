@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from machine.stored import Key, Row, Stored
-
     from pipelines.simulator import World
     from pipelines.simulator.account import Account
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
@@ -17,7 +17,7 @@ from project import Project
 
 from machine import deaths
 from machine.expected import Quiet
-from machine.offers import BACKFILLS, MARKS, VERIFIES
+from machine.offers import MARKS, VERIFIES, backfill, verify
 from machine.stored import Stored, assert_goes_on, stored
 from machine.tally import tally
 from pipelines import settings
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from machine.ledger import Ledger
-
     from pipelines.outcome import Outcome
     from pipelines.settings import Settings
     from pipelines.simulator.account import Account
@@ -190,7 +189,7 @@ class Play:
                 models=False,
                 patience=patience,
                 tell=tell,
-                **options,  # type: ignore[arg-type]
+                **options,
             )
         finally:
             self.look()
@@ -265,7 +264,7 @@ class Play:
         if again:
             self._assert_nothing_new(self.sync(sources, yes=True), chosen)
         if VERIFIES and not sources and not emptied and read == self.configured:
-            self._assert_verified()
+            assert verify(self.settings()).agrees
 
     def _assert_told(
         self, outcome: Outcome, chosen: Iterable[Account], emptied: Collection[str]
@@ -291,38 +290,34 @@ class Play:
                 fits = len(account.timeline.rows()) <= 100
                 assert of.requests <= 3 or not fits or self.upstream.knobs.gptbots_page_cap, of
 
-    def _assert_verified(self) -> None:
-        from pipelines.verify import verify  # noqa: PLC0415 - not there yet
-
-        assert verify(self.settings()).agrees
-
-    def backfill(self, since: datetime, until: datetime, bots: Collection[str]) -> Outcome:
+    def backfill(self, since: datetime, until: datetime, bots: Collection[str]) -> None:
         """Read a stretch of the past again."""
-        assert BACKFILLS
-        from pipelines.backfill import backfill  # noqa: PLC0415 - not there yet
-
         tally["backfills"] += 1
         try:
-            return backfill(self.settings(), since, until, bots=bots)  # type: ignore[no-any-return]
+            assert backfill(self.settings(), since, until, bots=bots).complete
         finally:
             self.look()
 
-    def mend(self) -> None:
-        """Spoil a row of the warehouse behind its back; verify must find and mend it."""
-        assert VERIFIES
-        from pipelines.verify import verify  # noqa: PLC0415 - not there yet
-
+    def lose_a_row(self, row: int) -> bool:
+        """Take a row out of the warehouse behind its back; verify must tell, and mend it."""
+        rows = self.seen.conversations.items()
+        keys = sorted(
+            key for key, of in rows if of["bot"] in self.configured and not of["deleted_at"]
+        )
+        if not keys:
+            return False
         tally["repairs"] += 1
+        lost = keys[row % len(keys)]
+        with duckdb.connect(str(self.project.warehouse)) as connection:
+            taken = "delete from chat.conversations where source = ? and conversation_id = ?"
+            connection.execute(taken, list(lost))
         assert not verify(self.settings()).agrees
         verify(self.settings(), repair=True, yes=True)
+        self.look()
         assert verify(self.settings()).agrees
+        return True
 
 
 def instant(milliseconds: int) -> datetime:
     """Return the instant of a GPTBots row's moment."""
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
-
-
-def work_in(folder: Path) -> None:
-    """Make folders of runs there."""
-    tempfile.tempdir = os.fspath(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import truth
 
@@ -20,9 +20,13 @@ _MARKING = {"deleted_at", "observed_at"}
 
 @dataclass(frozen=True)
 class Quiet:
-    """A quiet world, what was stored before its sync and after; `marks`: deletions are marked."""
+    """A quiet world, what was stored before its sync and after.
+
+    `states`: OKChat sends states; `marks`: deletions are marked.
+    """
 
     world: World
+    states: bool
     before: Stored
     after: Stored
     marks: bool
@@ -31,6 +35,8 @@ class Quiet:
         """Return the rows that the account's API would send, as they must be stored."""
         api, name = account.api, account.name
         rows = [truth.conversation(api, row) | {"bot": name} for row in self.world.truth(api, name)]
+        if not self.states:
+            rows = [row | {"state": None} for row in rows]
         return {(api, row["conversation_id"]): row for row in rows}
 
     def lost_all(self, account: Account) -> bool:
@@ -84,5 +90,8 @@ def _without(row: Row, names: Collection[str]) -> Row:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _assert_same(found: Any, wanted: Any) -> None:  # noqa: ANN401 - a row or none
-    assert found == wanted
+def _assert_same(found: Row | None, wanted: Row | None) -> None:
+    found, wanted = found or {}, wanted or {}
+    names = found.keys() | wanted.keys()
+    unlike = {n: (found.get(n), wanted.get(n)) for n in names if found.get(n) != wanted.get(n)}
+    assert not unlike, f"found and wanted of {wanted.get('conversation_id')}: {unlike}"

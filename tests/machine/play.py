@@ -254,7 +254,8 @@ class Play:
         self.upstream.knobs = replace(self.upstream.knobs, chaos=0.0)
         before = self.seen
         outcome = self.sync(sources, yes=True)
-        quiet = Quiet(self.world, before, self.seen, MARKS)
+        states = not self.upstream.knobs.omit_state
+        quiet = Quiet(self.world, states, before, self.seen, MARKS)
         chosen = self.chosen(sources)
         emptied = {a.name for a in chosen if MARKS and quiet.lost_all(a)}
         read = {a.name for a in chosen if a.is_open}

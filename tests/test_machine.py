@@ -69,7 +69,7 @@ KNOBS: dict[str, tuple[Any, ...]] = {
 turns = st.sampled_from([(name, value) for name, values in KNOBS.items() for value in values])
 plans = st.builds(
     Plan,
-    seed=st.integers(0, 99),
+    seed=st.integers(0, 3),  # each costs half a second, once
     is_old=st.booleans(),
     lookback=st.sampled_from(["1h", "0", "10s", "1d"]),
     page_size=st.sampled_from([100, 7]),

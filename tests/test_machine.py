@@ -334,6 +334,7 @@ def play(machine: type[Machine], steps: int) -> None:
     )
 
 
+@pytest.mark.timeout(900)
 def test_some_steps() -> None:
     play(seed(1)(Machine), 200)
 

@@ -13,6 +13,7 @@ import requests
 
 from pipelines.budget import Budget
 from pipelines.cursor import BEGINNING, Cursor
+from pipelines.errors import ConfigurationError
 from pipelines.gptbots.api import GptbotsApi
 from pipelines.gptbots.history import History
 from pipelines.gptbots.scan import WINDOW_ROWS, Scan
@@ -57,6 +58,7 @@ class OkchatTask:
     cursor: Cursor
     client: Client
     chatbot_id: str
+    page_size: int
     api: OkchatApi
 
 
@@ -102,6 +104,19 @@ def names(settings: Settings, sources: Collection[str] = ()) -> list[BotName]:
     return [name for name in bots if not sources or name.source in sources]
 
 
+def chosen(settings: Settings, sources: Collection[str]) -> list[BotName]:
+    """Return the bots of the chosen sources.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if found := names(settings, sources):
+        return found
+    tables = " and ".join(sorted(BOTS[source] for source in sources))
+    message = f"no bot of {' and '.join(sources)} is configured; add one to {tables}"
+    raise ConfigurationError(message)
+
+
 def tasks(
     settings: Settings, cursors: Mapping[BotName, datetime | None], wire: Wire
 ) -> dict[BotName, Task]:
@@ -131,7 +146,8 @@ def _okchat(settings: Settings, bot: str, last: datetime | None, wire: Wire, _be
     chatbot = of.chatbots[bot]
     client = wire.client(of, okchat_key(chatbot), bot)
     cursor = Cursor(BEGINNING, _OKCHAT_LOOKBACK, last)
-    return OkchatTask(cursor, client, chatbot.chatbot_id, okchat_api(client, bot, of, chatbot))
+    api = okchat_api(client, bot, of, chatbot)
+    return OkchatTask(cursor, client, chatbot.chatbot_id, of.page_size, api)
 
 
 def gptbots_key(bot: Bot) -> Key:

@@ -82,6 +82,19 @@ def unseen(
     return dict(connection.execute(_UNSEEN, [bot, chatbot_id]).fetchall())
 
 
+def last_sweeps(connection: duckdb.DuckDBPyConnection, since: datetime) -> set[str]:
+    """Return the chatbots of which a whole sweep was finished since an instant."""
+    return {bot for (bot,) in connection.execute(_SWEPT, [since]).fetchall()}
+
+
+def chatbot(
+    connection: duckdb.DuckDBPyConnection, bot: str, chatbot_id: str
+) -> tuple[list[str], list[str]]:
+    """Return the ids of all live conversations of a chatbot, and of the open ones."""
+    rows = connection.execute(_CHATBOT, [bot, chatbot_id]).fetchall()
+    return [i for i, _ in rows], [i for i, is_open in rows if is_open]
+
+
 def activities(connection: duckdb.DuckDBPyConnection, source: str, ids: Collection[str]) -> Gone:
     """Return the activity of those conversations that are live."""
     connection.register("asked", pa.table({"conversation_id": pa.array(list(ids), pa.string())}))
@@ -163,6 +176,20 @@ _UNSEEN = """
     select conversation_id, last_activity_at
     from chat.conversations
     anti join seen using (conversation_id)
+    where
+        source = 'okchat' and bot = ? and deleted_at is null
+        and (bot_id is null or bot_id = ?)
+"""
+
+_SWEPT = """
+    select distinct bot
+    from chat.sync_windows
+    where source = 'okchat' and kind = 'sweep' and certified and finished_at >= ?
+"""
+
+_CHATBOT = """
+    select conversation_id, coalesce(active, true)
+    from chat.conversations
     where
         source = 'okchat' and bot = ? and deleted_at is null
         and (bot_id is null or bot_id = ?)

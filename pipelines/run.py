@@ -166,7 +166,7 @@ class Run:
             self.settings.models_current.unlink(missing_ok=True)
         if fresh or late:
             self._loader.load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
-        self._count(chunk, fresh)
+        self.count(chunk, fresh)
 
     def mark(self, name: BotName, gone: live.Gone) -> None:
         """Mark conversations as deleted upstream."""
@@ -181,9 +181,10 @@ class Run:
         reading = Reading(tables.READING.empty_table(), [], certificate)
         self._audit.add(Chunk(name.source, [(name.bot, reading)]))
 
-    def finish(self) -> None:
+    def finish(self, *, write: bool = True) -> None:
         """Write what is left of the audit trail."""
-        self._loader.note(self._audit.take())
+        if write:
+            self._loader.note(self._audit.take())
         self.progress()
         for outcome in self.outcome.bots.values():
             outcome.loaded = outcome.error is None
@@ -248,7 +249,8 @@ class Run:
         task = self.tasks[name]
         return task.history.bot_ids if isinstance(task, GptbotsTask) else ()
 
-    def _count(self, chunk: Chunk, fresh: News) -> None:
+    def count(self, chunk: Chunk, fresh: News) -> None:
+        """Count what a chunk brought into the outcome."""
         loaded = {bot: len(rows) for bot, rows in by_bot(fresh.conversations).items()}
         for bot, reading in chunk.readings:
             name = BotName(chunk.source, bot)

@@ -1,15 +1,17 @@
 """One sync: lock, read what is new, load it, compare with all there is, models."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines import http, live
 from pipelines.chunk import Chunk
-from pipelines.errors import ConfigurationError, ModelsFailed
-from pipelines.jobs import BOTS, BotName, GptbotsTask, names
+from pipelines.errors import ModelsFailed
+from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
 from pipelines.news import News
+from pipelines.okchat.head import Head
 from pipelines.okchat.scan import Sweep
 from pipelines.outcome import Outcome
 from pipelines.reader import Job
@@ -47,18 +49,14 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
         WarehouseFailed: the warehouse can't be read or written.
     """
     started = time.monotonic()
-    chosen = names(settings, sources)
-    if not chosen:
-        table = " and ".join(sorted(BOTS[source] for source in sources))
-        message = f"no bot of {' and '.join(sources)} is configured; add one to {table}"
-        raise ConfigurationError(message)
+    bots = chosen(settings, sources)
     with locked(settings):
-        with Run(settings, chosen, tell, patience) as run:
+        with Run(settings, bots, tell, patience) as run:
             run.read(jobs(run), Loading(run, moving=True))
             reconcile(run, Loading(run, moving=False), yes=yes)
             run.finish()
         if models:
-            _models(settings, run.outcome, tell)
+            with_models(settings, run.outcome, tell)
     run.outcome.seconds = time.monotonic() - started
     return run.outcome
 
@@ -87,8 +85,8 @@ class Loading:
         return ()
 
 
-def jobs(run: Run) -> Mapping[BotName, Job]:
-    """Return how each bot's news are read: from the lookback on, or by a sweep."""
+def full_jobs(run: Run) -> dict[BotName, Job]:
+    """Return how each bot's news are read: from the lookback on, or by a sweep of all."""
     expected = run.expected([n for n, t in run.tasks.items() if isinstance(t, GptbotsTask)])
     return {
         name: partial(task.history.read, task.cursor.start, expected[name])
@@ -96,6 +94,23 @@ def jobs(run: Run) -> Mapping[BotName, Job]:
         else Sweep(task.api.page).read
         for name, task in run.tasks.items()
     }
+
+
+def jobs(run: Run) -> dict[BotName, Job]:
+    """Return the same, but only the head of a chatbot whose last sweep is recent enough."""
+    found = full_jobs(run)
+    every = run.settings.okchat.sweep_every
+    chatbots = {n: t for n, t in run.tasks.items() if isinstance(t, OkchatTask) and every}
+    if not chatbots:
+        return found
+    swept = run.look(partial(live.last_sweeps, since=datetime.now(UTC) - every)) or ()
+    for name, task in chatbots.items():
+        if name.bot in swept:
+            query = partial(live.chatbot, bot=name.bot, chatbot_id=task.chatbot_id)
+            known, open_ids = run.look(query) or ((), ())
+            if len(open_ids) * task.page_size <= len(known):  # else a sweep costs less
+                found[name] = partial(Head(task.api.page, task.api.one).read, known, open_ids)
+    return found
 
 
 def build_models(settings: Settings) -> "Built":
@@ -114,7 +129,7 @@ def build_models(settings: Settings) -> "Built":
     return built
 
 
-def _models(settings: Settings, outcome: Outcome, tell: Tell) -> None:
+def with_models(settings: Settings, outcome: Outcome, tell: Tell) -> None:
     """Build the models unless they already show all that is loaded."""
     if settings.models_current.exists() or not settings.warehouse.exists():
         return

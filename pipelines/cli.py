@@ -2,6 +2,9 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +49,7 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+Yes = Annotated[bool, typer.Option("--yes", help="Mark what is gone upstream, however much it is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -55,31 +59,93 @@ def sync(
         list[Source] | None, typer.Option(help="Only this source; may be given again.")
     ] = None,
     no_models: Annotated[bool, typer.Option("--no-models", help="Load only.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new since the last sync, then build the models if anything was.
 
     The first sync of a bot begins at its source's start_date and commits in chunks, oldest
     first: stopped at any moment, the next one goes on where it stood. A later sync reads again
-    from `lookback` behind the cursor, so that what settles late is seen. One bot's failure
-    stops no other.
+    from `lookback` behind the cursor, so that what settles late is seen. Then the server's
+    count of all history is compared with what is loaded: gaps are read, what is gone upstream is
+    marked in deleted_at. One bot's failure stops no other.
     """
     from pipelines import output, settings
     from pipelines import sync as run
 
     configured = settings.load()
-    chosen = [s.value for s in source or ()]
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        with output.progress(quiet=as_json) as tell:
-            outcome = run.sync(configured, sources=chosen, models=not no_models, tell=tell)
-    except KeyboardInterrupt:
-        raise Stopped(signal.SIGINT) from None
+    sources = [s.value for s in source or ()]
+    with _stopping(), output.progress(quiet=as_json) as tell:
+        outcome = run.sync(configured, sources=sources, models=not no_models, yes=yes, tell=tell)
     if as_json:
         output.print_json(outcome.as_json())
     else:
         output.summary(outcome)
     raise typer.Exit(0 if outcome.complete else 1)
+
+
+@app.command()
+def backfill(
+    since: Annotated[
+        str, typer.Option("--from", help="Where the range begins, a date or instant.")
+    ],
+    until: Annotated[str, typer.Option("--to", help="Where it ends, itself not in it.")],
+    bot: Annotated[
+        list[str] | None, typer.Option(help="Only this bot; may be given again.")
+    ] = None,
+    no_models: Annotated[bool, typer.Option("--no-models", help="Load only.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read a range of time again, at any time, and load what differs.
+
+    Finds what no sync looks for: counters that settled later than `lookback`. Moves no cursor,
+    and never puts an older version over a newer one. OKChat has no time filter: of its chatbots
+    the whole list is read.
+    """
+    from pipelines import backfill as run
+    from pipelines import output, settings
+
+    configured = settings.load()
+    start, end = _moment(since, "--from"), _moment(until, "--to")
+    with _stopping(), output.progress(quiet=as_json) as tell:
+        outcome = run.backfill(
+            configured, start, end, bots=bot or (), models=not no_models, tell=tell
+        )
+    if as_json:
+        output.print_json(outcome.as_json())
+    else:
+        output.summary(outcome)
+    raise typer.Exit(0 if outcome.complete else 1)
+
+
+@app.command()
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Load and mark what differs.")] = False,
+    yes: Yes = False,
+    source: Annotated[
+        list[Source] | None, typer.Option(help="Only this source; may be given again.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare all history with the APIs and name what is missing, stale or deleted.
+
+    GPTBots: the server's counts, of the whole and of ever smaller recent parts, against the
+    warehouse; where they differ, down to the windows that do, which are read. OKChat: row by
+    row. Without --repair nothing is written. Ends with 1 where something differs or can't be
+    told.
+    """
+    from pipelines import output, settings
+    from pipelines import verify as run
+
+    configured = settings.load()
+    sources = [s.value for s in source or ()]
+    with _stopping(), output.progress(quiet=as_json) as tell:
+        found = run.verify(configured, repair=repair, yes=yes, sources=sources, tell=tell)
+    if as_json:
+        output.print_json(found.as_json())
+    else:
+        output.differences(found)
+    raise typer.Exit(0 if found.agrees else 1)
 
 
 @app.command()
@@ -209,6 +275,25 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a run cleanly."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(signal.SIGINT) from None
+
+
+def _moment(text: str, option: str) -> datetime:
+    from pipelines import settings_values
+
+    try:
+        return settings_values.moment(text)
+    except ValueError as wrong:
+        raise typer.BadParameter(f"{text!r} {wrong}", param_hint=option) from None
 
 
 def _stop(signum: int, _frame: object) -> None:

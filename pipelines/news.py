@@ -88,9 +88,12 @@ _NEWEST = f"""
     ) = 1
 """
 
+# A change is observed after the one before it, though the clock was set back meanwhile.
 _CHANGES = f"""
-    select {", ".join(f"new.{name}" for name in tables.CONVERSATION_CHANGES.columns)}
-    from current_version as new
+    select new.* replace (
+        greatest(new.observed_at, old.observed_at + interval 1 microsecond) as observed_at
+    )
+    from (select {", ".join(tables.CONVERSATION_CHANGES.columns)} from current_version) as new
     left join known_changes as old using (source, conversation_id)
     where {_differs(_COUNTERS)}
 """

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ from pipelines.status import Status
 
 if TYPE_CHECKING:
     from pipelines.check import Finding
+    from pipelines.verify import Verified
 
 out = Console(highlight=False, soft_wrap=True)
 if not out.is_terminal:
@@ -117,16 +119,39 @@ def summary(outcome: Outcome) -> None:
         err.print(Text(outcome.models_error))
 
 
+def differences(found: "Verified") -> None:
+    """Print what a comparison found, a line a bot and kind."""
+    for name, difference in found.differences.items():
+        outcome = found.outcome.bots[name]
+        if outcome.error:
+            continue  # its line has told
+        kinds = {kind: sorted(ids) for kind, ids in asdict(difference).items() if ids}
+        for kind, ids in kinds.items():
+            more = f" and {len(ids) - _SHOWN:,} more" if len(ids) > _SHOWN else ""
+            out.print(plain(f"{name}: {len(ids):,} {kind}: {', '.join(ids[:_SHOWN])}{more}"))
+        if not kinds:
+            moving = outcome.history == "moving"
+            out.print(plain(f"{name}: {'its counts keep moving' if moving else 'agrees'}"))
+    mended = " and was mended" if found.repaired and any(found.differences.values()) else ""
+    verdict = "agrees" if found.agrees else "DIFFERS"
+    out.print(
+        Text(
+            f"the warehouse {verdict}{mended}: {found.outcome.requests:,} requests, "
+            f"{found.outcome.seconds:.1f} s"
+        )
+    )
+
+
 def status(found: Status) -> None:
     """Print how the warehouse stands."""
     columns = (
         *("source", "bot", "rows", "deleted", "rejected", "cursor", "newest activity"),
-        *("last sync", "certified", "pending"),
+        *("last sync", "certified", "evidence", "pending"),
     )
     rows = [
         (
             *(b.source, b.bot, b.conversations, b.deleted, b.rejected, b.cursor),
-            *(b.newest_activity_at, b.last_sync_at, b.certified, b.pending),
+            *(b.newest_activity_at, b.last_sync_at, b.certified, b.evidence, b.pending),
         )
         for b in found.bots
     ]
@@ -197,6 +222,10 @@ def _line(bot: BotOutcome) -> Text:
     if bot.error:
         return plain(f"{name}: FAILED: {bot.error}")
     proof = "certified" if bot.certified else "NOT certified"
+    proof += {"agrees": ", all history counted", "moving": ", counts keep moving"}.get(
+        bot.history or "", ""
+    )
+    proof += f", {bot.deleted:,} marked as deleted" if bot.deleted else ""
     rejected = f", {bot.rejected:,} rows REJECTED (see rejected_rows)" if bot.rejected else ""
     return plain(
         f"{name}: {bot.rows_loaded:,} loaded of {bot.rows_read:,} read, "

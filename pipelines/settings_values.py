@@ -46,18 +46,23 @@ def _parts(text: str) -> list[str]:
 
 
 def instant(value: object) -> datetime:
+    """Read an instant since 1970 that is not in the future."""
+    found = moment(value)
+    if not datetime(1970, 1, 1, tzinfo=UTC) <= found <= datetime.now(UTC):
+        raise ValueError("lies before 1970 or in the future; nothing would be loaded: correct it")
+    return found
+
+
+def moment(value: object) -> datetime:
     """Read a date, or a date and time with or without an offset, as UTC."""
     wrong = 'is no date; write it like "2023-01-01" or "2023-01-01T00:00:00+08:00"'
     text = str(value).strip()
     if not _DATE.fullmatch(text):
         raise ValueError(wrong)
     try:
-        found = datetime.fromisoformat(str(pendulum.parse(text))).astimezone(UTC)
+        return datetime.fromisoformat(str(pendulum.parse(text))).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(wrong) from None
-    if not datetime(1970, 1, 1, tzinfo=UTC) <= found <= datetime.now(UTC):
-        raise ValueError("lies before 1970 or in the future; nothing would be loaded: correct it")
-    return found
 
 
 def base_url(value: object) -> str:

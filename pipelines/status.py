@@ -15,7 +15,12 @@ from pipelines.settings import Settings
 
 @dataclass(frozen=True)
 class BotStatus:
-    """One bot; `pending` is what the next sync has to make good, None when nothing."""
+    """One bot.
+
+    `certified` and `evidence` are of its last certificate, `history_agreed_at` is when the
+    server's count of everything last was what is loaded (GPTBots), `pending` what the next sync
+    has to make good, None when nothing.
+    """
 
     source: str
     bot: str
@@ -27,6 +32,7 @@ class BotStatus:
     last_sync_at: datetime | None = None
     certified: bool | None = None
     evidence: str | None = None
+    history_agreed_at: datetime | None = None
     pending: str | None = None
 
 
@@ -102,7 +108,8 @@ _BOTS = """
         select
             source, bot,
             max(finished_at) as last_sync_at,
-            arg_max(window_end, finished_at) as window_end,
+            arg_max(window_end, finished_at) filter (where kind = 'window') as window_end,
+            max(finished_at) filter (where kind = 'history' and certified) as history_agreed_at,
             arg_max(certified, finished_at) as certified,
             arg_max(evidence, finished_at) as evidence
         from chat.sync_windows
@@ -120,7 +127,7 @@ _BOTS = """
         coalesce(conversations, 0) as conversations,
         coalesce(deleted, 0) as deleted,
         coalesce(rejected, 0) as rejected,
-        newest_activity_at, last_sync_at, window_end, certified, evidence
+        newest_activity_at, last_sync_at, window_end, history_agreed_at, certified, evidence
     from rows
     full join windows using (source, bot)
     left join rejects using (source, bot)

@@ -158,7 +158,12 @@ SYNC_WINDOWS = Table(
         "source": _SOURCE,
         "bot": Column(TEXT, "the bot's name in the configuration", nullable=False),
         "bot_id": _BOT_ID,
-        "kind": Column(TEXT, "'window' of time or 'sweep' of the whole list", nullable=False),
+        "kind": Column(
+            TEXT,
+            "'window' of time, 'history' (all of it counted), 'sweep' of a whole list, "
+            "'head' of it, 'lookup' of single conversations",
+            nullable=False,
+        ),
         "window_start": Column(INSTANT, "first instant asked for; null for a sweep"),
         "window_end": Column(INSTANT, "instant before which was asked; null for a sweep"),
         "total_before": Column(COUNT, "the server's count with the first page, if it gave one"),

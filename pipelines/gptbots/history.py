@@ -114,7 +114,7 @@ class History:
     async def _count(self, known: int) -> None:
         count = await self._server.count(self._whole, known)
         self.counted = known if count.agrees else count.total
-        if not count.agrees and not count.total:
+        if not count.agrees and not (count.total and self.bot_ids):
             page = await self._server.page(self._whole, 1, 1)
             if not page.received:
                 raise NothingThere(NOTHING.format(known))

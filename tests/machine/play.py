@@ -90,7 +90,7 @@ class Play:
         self._patched.setenv("HOME", str(self._home))
         self._patched.setenv("XDG_DATA_HOME", str(self._home / "data"))
         if rows := self.plan.chunk_rows:
-            self._patched.setattr(syncing, "CHUNK_ROWS", rows)
+            self._patched.setattr("pipelines.run.CHUNK_ROWS", rows)
             self._patched.setattr("pipelines.reader.READY_ROWS", rows)
             self._patched.setattr("pipelines.jobs.WINDOW_ROWS", rows)
             self._patched.setattr("pipelines.jobs._SMALLEST_WINDOW", rows)

@@ -144,7 +144,9 @@ _BEFORE = f"""
         bot,
         arg_max(total_after - distinct_rows, finished_at)
             filter (where kind = 'history' and certified) as unreadable,
-        max(total_before) > {LARGEST_PAGE} as counted_windows
+        coalesce(
+            max(total_before) filter (where kind = 'window') > {LARGEST_PAGE}, false
+        ) as counted_windows
     from chat.sync_windows
     where source = 'gptbots'
     group by all

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines.outcome import BotOutcome, Outcome
+    from pipelines.settings import Settings
     from pipelines.simulator import Simulator, World
 
 Row = dict[str, Any]
@@ -63,10 +64,18 @@ class Project:
         (self.folder / ".dlt" / "config.toml").write_text("\n".join(config), encoding="utf-8")
         (self.folder / ".dlt" / "secrets.toml").write_text("\n".join(secrets), encoding="utf-8")
 
-    def sync(self, *, sources: Iterable[str] = (), patience: float = 20.0) -> Outcome:
-        """Sync as a new process would: with the files as they are now."""
+    def settings(self) -> Settings:
+        """Read the files as they are now, as a new process would."""
         Container()[PluggableRunContext].reload_providers()
-        return sync(settings.load(), sources=list(sources), models=False, patience=patience)
+        return settings.load()
+
+    def sync(
+        self, *, sources: Iterable[str] = (), patience: float = 20.0, yes: bool = False
+    ) -> Outcome:
+        """Sync as a new process would."""
+        return sync(
+            self.settings(), sources=list(sources), models=False, patience=patience, yes=yes
+        )
 
     def rows(self, query: str, *parameters: object) -> list[Row]:
         """Ask the warehouse; instants come in UTC."""

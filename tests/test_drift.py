@@ -194,15 +194,11 @@ def test_a_naive_reader_loses_rows_where_a_list_moves_up(
     assert sum(map(bool, losses)) == (runs if line.loses else 0)
 
 
-DELETED = pytest.param(
-    "list forward, rows are deleted",
-    marks=pytest.mark.xfail(strict=False, reason="a sweep does not see rows deleted ahead of it"),
-)
-OURS = [name for name in LINES if name not in {"window backward, rows leave", *DELETED.values}]
+OURS = [name for name in LINES if name != "window backward, rows leave"]
 
 
 @runs_of_each
-@pytest.mark.parametrize("name", [*OURS, DELETED])
+@pytest.mark.parametrize("name", OURS)
 def test_convoy_loses_none(make_world: MakeWorld, simulate: Simulate, name: str, runs: int) -> None:
     """Windows are always read backward, so that there is one line less."""
     counts = _of_ours(simulate(make_world()), LINES[name], range(runs))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
+import pyarrow.compute as pc
+
 from pipelines.errors import ApiError
 from pipelines.jobs import BotName
 from pipelines.reading import Reading
@@ -23,7 +25,7 @@ Question = Callable[[], Awaitable[T]]
 
 @dataclass
 class Progress:
-    """How far a bot's reading is; `error` is why it stopped early."""
+    """How far a bot's reading is: conversations so far; `error` is why it stopped early."""
 
     rows: int = 0
     done: bool = False
@@ -136,7 +138,8 @@ class Reader:
         with self._changed:
             self._ready.append((name, reading))
             self._ready_rows += len(reading.table)
-            self.progress[name].rows += len(reading.table)
+            # Pages repeat rows; whoever looks on wants to know how many conversations it is.
+            self.progress[name].rows += pc.count_distinct(reading.table["conversation_id"]).as_py()
             self._changed.notify_all()
 
 

@@ -5,12 +5,13 @@ it is not, the windows that differ are found and read. OKChat: what a sweep did 
 for one by one. Nothing is taken for deleted before that is proved.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import partial
 
 from pipelines import live
 from pipelines.chunk import Chunk
-from pipelines.errors import NothingThere, TooManyGone
+from pipelines.errors import NotCertified, NothingThere, TooManyGone
 from pipelines.gptbots.history import NOTHING
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask
 from pipelines.okchat.lookup import Lookup
@@ -112,6 +113,7 @@ class _Recount:
         self._marking = marking
         self._bots = bots
         self._unreadable: dict[BotName, int] = {}
+        self._told: defaultdict[BotName, list[tuple[int | None, int]]] = defaultdict(list)
 
     def __call__(self, *, thorough: bool) -> None:
         """Compare, read what differs, compare again."""
@@ -129,7 +131,18 @@ class _Recount:
             if bots and last < ROUNDS:
                 bots = self._read_differing(bots)
         for name in bots:
-            self._run.outcome.bots[name].history = "moving"
+            self._leave(name)
+
+    def _leave(self, name: BotName) -> None:
+        """Leave a bot whose counts never agreed, because they move; if they don't, it fails."""
+        self._run.outcome.bots[name].history = "moving"
+        (counted, known), before = self._told[name][-1], self._told[name][-2]
+        if (counted, known) == before:
+            server = "another number" if counted is None else f"{counted}"
+            message = (
+                f"{known} conversations are known, the API counts {server} and lists no others"
+            )
+            self._run.fail(name, NotCertified(message))
 
     def _disagreeing(self, bots: Collection[BotName]) -> list[BotName]:
         """Ask for each count; where it agrees, mark what is gone; return the others."""
@@ -146,6 +159,7 @@ class _Recount:
         for name, agrees in answers.items():
             history = self._bots[name].history
             live_ones = history.known(found[name]) + more[name] - self._unreadable[name]
+            self._told[name].append((history.counted, live_ones))
             self._run.certify(name, history.certificate(live_ones, certified=agrees))
             if agrees:
                 self._run.outcome.bots[name].history = "agrees"

@@ -1,10 +1,12 @@
 """Received rows into a typed Arrow table, and aside those that can't be read; pure."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines import values
 from pipelines.tables import READING
@@ -38,6 +40,24 @@ def interpret(
         return Interpreted(_table(rows, fields, constants), [])
     except ValueError:
         return _sift(rows, fields, constants)
+
+
+def rejected_id(row: Rejected, key: str) -> str | None:
+    """Return the id of a row that can't be read, if that can."""
+    try:
+        return values.required(json.loads(row.raw)[key])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def owned(found: Interpreted, bot_id: str) -> Interpreted:
+    """Say which bot rows are of that do not say it themselves."""
+    place = READING.get_field_index("bot_id")
+    column = found.table["bot_id"]
+    if not column.null_count:
+        return found
+    filled = pc.fill_null(column, bot_id)
+    return Interpreted(found.table.set_column(place, READING.field(place), filled), found.rejected)
 
 
 def _sift(

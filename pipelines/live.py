@@ -32,15 +32,20 @@ def expected(
     """Return what is known of each GPTBots bot: since the start date and since its own start."""
     rows = [{"bot": bot, "since": since, "start": start} for bot, start in starts.items()]
     connection.register("asked", pa.Table.from_pylist(rows, _STARTS))
-    counts = _grouped(connection.execute(_COUNTS).fetchall())
+    counts = dict(connection.execute(_COUNTS, [since]).fetchall())
+    nameless = dict(connection.execute(_NAMELESS).fetchall())
+    ids = _grouped(connection.execute(_IDS).fetchall())
     recent = _grouped(connection.execute(_RECENT).fetchall())
     before = {bot: rest for bot, *rest in connection.execute(_BEFORE).fetchall()}
     return {
         bot: Expected(
-            counts=dict(counts.get(bot, [])),
+            counts=counts,
+            nameless=nameless.get(bot, 0),
+            bot_ids=frozenset(i for (i,) in ids.get(bot, [])),
             recent=_at_most_a_page(recent.get(bot, [])),
-            unreadable=before.get(bot, (None, False))[0],
-            counted_windows=before.get(bot, (None, False))[1],
+            unreadable=before.get(bot, (None, False, 0))[0],
+            counted_windows=before.get(bot, (None, False, 0))[1],
+            largest_page=before.get(bot, (None, False, 0))[2],
         )
         for bot in starts
     }
@@ -52,9 +57,16 @@ def times(
     bot_ids: Collection[str | None],
     since: datetime,
 ) -> Sequence[int]:
-    """Return the activity (ms, ascending) of all live conversations of a GPTBots bot."""
+    """Return the activity (ms, ascending) of all live conversations of a GPTBots bot.
+
+    Those that bear no bot's id count where the API sends none.
+    """
     connection.register("ids", pa.table({"bot_id": pa.array(list(bot_ids), pa.string())}))
-    found = connection.execute(_TIMES, [bot, since]).to_arrow_table()["active_at"].combine_chunks()
+    found = (
+        connection.execute(_TIMES, [since, bot, not bot_ids])
+        .to_arrow_table()["active_at"]
+        .combine_chunks()
+    )
     return memoryview(found.buffers()[1] or b"").cast("q")[: len(found)]
 
 
@@ -74,12 +86,10 @@ def absent(
     return {bot: dict(found) for bot, found in rows.items()}
 
 
-def unseen(
-    connection: duckdb.DuckDBPyConnection, bot: str, chatbot_id: str, seen: pa.Array
-) -> Gone:
+def unseen(connection: duckdb.DuckDBPyConnection, chatbot_id: str, seen: pa.Array) -> Gone:
     """Return the live conversations of a chatbot that a sweep did not see."""
     connection.register("seen", pa.table({"conversation_id": seen}))
-    return dict(connection.execute(_UNSEEN, [bot, chatbot_id]).fetchall())
+    return dict(connection.execute(_UNSEEN, [chatbot_id]).fetchall())
 
 
 def last_sweeps(connection: duckdb.DuckDBPyConnection, since: datetime) -> set[str]:
@@ -87,11 +97,9 @@ def last_sweeps(connection: duckdb.DuckDBPyConnection, since: datetime) -> set[s
     return {bot for (bot,) in connection.execute(_SWEPT, [since]).fetchall()}
 
 
-def chatbot(
-    connection: duckdb.DuckDBPyConnection, bot: str, chatbot_id: str
-) -> tuple[list[str], list[str]]:
+def chatbot(connection: duckdb.DuckDBPyConnection, chatbot_id: str) -> tuple[list[str], list[str]]:
     """Return the ids of all live conversations of a chatbot, and of the open ones."""
-    rows = connection.execute(_CHATBOT, [bot, chatbot_id]).fetchall()
+    rows = connection.execute(_CHATBOT, [chatbot_id]).fetchall()
     return [i for i, _ in rows], [i for i, is_open in rows if is_open]
 
 
@@ -123,11 +131,29 @@ def _grouped(rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
 
 
 _COUNTS = """
-    select c.bot, c.bot_id, count(*)
+    select bot_id, count(*)
+    from chat.conversations
+    where
+        source = 'gptbots' and deleted_at is null and bot_id is not null
+        and last_activity_at >= ?
+    group by all
+"""
+
+_NAMELESS = """
+    select c.bot, count(*)
     from chat.conversations as c
     join asked using (bot)
-    where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= asked.since
+    where
+        c.source = 'gptbots' and c.deleted_at is null and c.bot_id is null
+        and c.last_activity_at >= asked.since
     group by all
+"""
+
+_IDS = """
+    select distinct bot, bot_id
+    from chat.conversations
+    join asked using (bot)
+    where source = 'gptbots' and bot_id is not null
 """
 
 _RECENT = f"""
@@ -146,7 +172,12 @@ _BEFORE = f"""
             filter (where kind = 'history' and certified) as unreadable,
         coalesce(
             max(total_before) filter (where kind = 'window') > {LARGEST_PAGE}, false
-        ) as counted_windows
+        ) as counted_windows,
+        coalesce(
+            max(total_before)
+                filter (where kind = 'window' and total_before <= {LARGEST_PAGE}),
+            0
+        ) as largest_page
     from chat.sync_windows
     where source = 'gptbots'
     group by all
@@ -156,18 +187,17 @@ _TIMES = """
     select epoch_ms(last_activity_at) as active_at
     from chat.conversations
     where
-        source = 'gptbots' and bot = ? and deleted_at is null and last_activity_at >= ?
-        and (bot_id is null or bot_id in (select bot_id from ids))
+        source = 'gptbots' and deleted_at is null and last_activity_at >= ?
+        and (bot_id in (select bot_id from ids) or bot_id is null and bot = ? and ?)
     order by active_at
 """
 
 _ABSENT = """
-    select c.bot, c.conversation_id, c.last_activity_at
+    select w.bot, c.conversation_id, c.last_activity_at
     from chat.conversations as c
     join windows as w
         on
-            c.bot = w.bot
-            and (c.bot_id is null or c.bot_id = w.bot_id)
+            (c.bot_id = w.bot_id or c.bot_id is null and w.bot_id is null and c.bot = w.bot)
             and c.last_activity_at >= w.window_start
             and c.last_activity_at < w.window_end
     anti join was_read using (conversation_id)
@@ -179,8 +209,7 @@ _UNSEEN = """
     from chat.conversations
     anti join seen using (conversation_id)
     where
-        source = 'okchat' and bot = ? and deleted_at is null
-        and (bot_id is null or bot_id = ?)
+        source = 'okchat' and bot_id = ? and deleted_at is null
 """
 
 _SWEPT = """
@@ -193,8 +222,7 @@ _CHATBOT = """
     select conversation_id, coalesce(active, true)
     from chat.conversations
     where
-        source = 'okchat' and bot = ? and deleted_at is null
-        and (bot_id is null or bot_id = ?)
+        source = 'okchat' and bot_id = ? and deleted_at is null
 """
 
 _ACTIVITIES = """

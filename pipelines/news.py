@@ -57,7 +57,7 @@ def _differs(columns: list[str], of: str = "") -> str:
     return f"(old.conversation_id is null or ({ours}) is distinct from ({theirs}))"
 
 
-# The newest version of each, unless the warehouse knows a newer one.
+# The newest version of each, unless the warehouse knows a newer one that was not gone since.
 _CURRENT = """
     create temp table current_version as
     with newest as (
@@ -69,7 +69,10 @@ _CURRENT = """
     )
     select newest.* from newest
     left join known using (source, conversation_id)
-    where known.conversation_id is null or newest.last_activity_at >= known.last_activity_at
+    where
+        known.conversation_id is null
+        or newest.last_activity_at >= known.last_activity_at
+        or known.deleted_at is not null
 """
 
 _CONVERSATIONS = f"""

@@ -38,7 +38,8 @@ class Reading:
         table: what was read, schema READING.
         rejected: rows that can't be read.
         certificate: how complete it is; None for all pieces but the last.
-        seen: ids of all that a sweep of a whole list saw, on its last piece.
+        seen: ids of all that a window or a sweep showed, rejected rows among them, on the last
+            piece; None where not all of them can be told.
         gone: ids that were asked for one by one and are not there any more.
     """
 

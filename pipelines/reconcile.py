@@ -85,14 +85,21 @@ def _look_up(run: Run, keeper: Keeper, marking: _Marking, bots: dict[BotName, Ok
     for name, found in run.ask(questions).items():
         run.keep(Chunk(name.source, [(name.bot, found.reading)]), keeper)
     for name in bots.keys() & run.healthy:
-        marking(name, marking.gone(name))
+        gone = marking.gone(name)
+        if gone and marking.allows(name, len(gone), _live(run, bots[name])):
+            marking(name, gone)
 
 
 def _unseen(run: Run, name: BotName, task: OkchatTask) -> live.Gone:
     if name not in run.seen:
         return {}
-    query = partial(live.unseen, bot=name.bot, chatbot_id=task.chatbot_id, seen=run.seen[name])
+    query = partial(live.unseen, chatbot_id=task.chatbot_id, seen=run.seen[name])
     return run.look(query) or {}
+
+
+def _live(run: Run, task: OkchatTask) -> int:
+    known, _ = run.look(partial(live.chatbot, chatbot_id=task.chatbot_id)) or ((), ())
+    return len(known)
 
 
 def _lookup(task: OkchatTask) -> Lookup:
@@ -119,7 +126,7 @@ class _Recount:
         """Compare, read what differs, compare again."""
         found = self._run.expected(self._bots)
         self._unreadable = {
-            name: len(self._run.unreadable[name]) if before is None else before
+            name: self._newly_unreadable(name) if before is None else before
             for name in self._bots
             for before in [found[name].unreadable]
         }
@@ -153,7 +160,8 @@ class _Recount:
             for name in bots
         }
         questions = {
-            name: partial(self._bots[name].history.agrees, found[name], more[name]) for name in bots
+            name: partial(self._bots[name].history.agrees, found[name], more[name], gone[name])
+            for name in bots
         }
         answers = self._run.ask(questions)
         for name, agrees in answers.items():
@@ -176,14 +184,21 @@ class _Recount:
             history = self._bots[name].history
             jobs[name] = partial(history.differing, self._times(name), thorough=thorough)
         self._run.read(jobs, self._keeper)
-        self._unreadable |= {name: len(self._run.unreadable[name]) for name in bots}
+        self._unreadable |= {name: self._newly_unreadable(name) for name in bots}
         return [name for name in self._run.healthy if name in bots]
+
+    def _newly_unreadable(self, name: BotName) -> int:
+        """Count what can't be read and is not known as it was when it could be."""
+        ids = self._run.unreadable[name].values()
+        query = partial(live.activities, source=name.source, ids={i for i in ids if i})
+        known = self._run.look(query) or {}
+        return sum(i not in known for i in ids)
 
     def _times(self, name: BotName) -> Sequence[int]:
         query = partial(
             live.times,
             bot=name.bot,
             bot_ids=self._bots[name].history.bot_ids,
-            since=self._run.settings.gptbots.start_date,
+            since=self._run.since,
         )
         return self._run.look(query) or ()

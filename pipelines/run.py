@@ -5,19 +5,21 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import duckdb
 import filelock
+import pyarrow as pa
 
 from pipelines import http, live, tables
 from pipelines.chunk import Audit, Chunk, batch, behind, by_bot, chunks
 from pipelines.cursor import Cursor
 from pipelines.errors import ApiError, WarehouseBusy
 from pipelines.gptbots.history import Expected
+from pipelines.interpret import rejected_id
 from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
 from pipelines.loader import Loader
 from pipelines.news import News, news
@@ -26,9 +28,6 @@ from pipelines.reader import Job, Question, Reader
 from pipelines.reading import Certificate, Reading
 from pipelines.settings import Settings
 from pipelines.warehouse import connect, has_tables, known
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
@@ -87,7 +86,8 @@ class Run:
         tasks: how each bot is read.
         seen: ids that a sweep of the whole list saw.
         gone: conversations that certified reads did not find where they are known to be.
-        unreadable: rows of each bot that were rejected since that was last emptied.
+        unreadable: rows of each bot that were rejected since that was last emptied, and their
+            ids, where these can be read.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Run:
         self.tasks: Mapping[BotName, Task] = {}
         self.seen: dict[BotName, pa.Array] = {}
         self.gone: defaultdict[BotName, live.Gone] = defaultdict(dict)
-        self.unreadable: defaultdict[BotName, set[str]] = defaultdict(set)
+        self.unreadable: defaultdict[BotName, dict[str, str | None]] = defaultdict(dict)
         self._rejected: defaultdict[BotName, set[tuple[str, str]]] = defaultdict(set)
 
     def __enter__(self) -> Self:
@@ -207,9 +207,14 @@ class Run:
     def expected(self, names: Collection[BotName]) -> dict[BotName, Expected]:
         """Return what is known of GPTBots bots now."""
         starts = {name.bot: self.tasks[name].cursor.start for name in names}
-        query = partial(live.expected, since=self.settings.gptbots.start_date, starts=starts)
+        query = partial(live.expected, since=self.since, starts=starts)
         found = self.look(query) or {}
         return {name: found.get(name.bot, Expected(recent={})) for name in names}
+
+    @property
+    def since(self) -> datetime:
+        """Where the history of GPTBots begins: a server may count its start date in, or not."""
+        return self.settings.gptbots.start_date - timedelta(milliseconds=1)
 
     def _cursors(self, source: str) -> dict[str, Cursor]:
         at = self._loader.cursors
@@ -222,8 +227,9 @@ class Run:
     def _learn(self, chunk: Chunk) -> None:
         for bot, reading in chunk.readings:
             name = BotName(chunk.source, bot)
-            self.unreadable[name].update(row.raw for row in reading.rejected)
-            if reading.seen is not None:
+            for row in reading.rejected:
+                self.unreadable[name][row.raw] = rejected_id(row, "conversation_id")
+            if reading.seen is not None and name.source == "okchat":
                 self.seen[name] = reading.seen
             if reading.gone:
                 query = partial(live.activities, source=chunk.source, ids=reading.gone)
@@ -234,15 +240,20 @@ class Run:
 
     def _absent(self, chunk: Chunk) -> dict[str, live.Gone]:
         """Find what is known in the windows of a chunk and was not read there."""
+        certified = [
+            (bot, c, reading.seen)
+            for bot, reading in chunk.readings
+            if (c := reading.certificate) and c.certified and reading.seen is not None
+        ]
+        if not certified:
+            return {}
+        nobody: list[str | None] = [None]
         windows: list[dict[str, object]] = [
             {"bot": bot, "bot_id": i, "window_start": c.window_start, "window_end": c.window_end}
-            for bot, reading in chunk.readings
-            if (c := reading.certificate) and c.certified
-            for i in self._bot_ids(BotName(chunk.source, bot))
+            for bot, c, _ in certified
+            for i in self._bot_ids(BotName(chunk.source, bot)) or nobody
         ]
-        if not windows:
-            return {}
-        read = chunk.read.select(["conversation_id"])
+        read = pa.table({"conversation_id": pa.chunked_array([seen for *_, seen in certified])})
         return self.look(partial(live.absent, windows=windows, read=read)) or {}
 
     def _bot_ids(self, name: BotName) -> Collection[str]:

@@ -106,7 +106,7 @@ def jobs(run: Run) -> dict[BotName, Job]:
     swept = run.look(partial(live.last_sweeps, since=datetime.now(UTC) - every)) or ()
     for name, task in chatbots.items():
         if name.bot in swept:
-            query = partial(live.chatbot, bot=name.bot, chatbot_id=task.chatbot_id)
+            query = partial(live.chatbot, chatbot_id=task.chatbot_id)
             known, open_ids = run.look(query) or ((), ())
             if len(open_ids) * task.page_size <= len(known):  # else a sweep costs less
                 found[name] = partial(Head(task.api.page, task.api.one).read, known, open_ids)

@@ -29,25 +29,34 @@ class Expected:
     """What is known of a bot before it is read.
 
     Attributes:
-        counts: live conversations since the start date, by the bot's id.
+        counts: live conversations since the start date, by bot's id, of all bots.
+        nameless: those that were read under this bot's name and bear no id.
+        bot_ids: ids that conversations under this bot's name bear.
         recent: those since the lookback, id to activity (ms); None if more than a page.
         unreadable: conversations counted last time that could not be read; None the first time.
-        counted_windows: whether `total` counted windows last time.
+        counted_windows: whether `total` counted windows in earlier runs.
+        largest_page: most rows of a page in earlier runs.
     """
 
-    counts: Mapping[str | None, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    nameless: int = 0
+    bot_ids: Collection[str] = ()
     recent: Mapping[str, int] | None = None
     unreadable: int | None = None
     counted_windows: bool = False
+    largest_page: int = 0
 
-    def of(self, bot_ids: Collection[str | None]) -> int:
-        """Count the live conversations of a bot, those that bear no id among them."""
-        return sum(n for bot_id, n in self.counts.items() if bot_id is None or bot_id in bot_ids)
+    def of(self, bot_ids: Collection[str]) -> int:
+        """Count the live conversations of a bot; those without an id where none bears any."""
+        if not (bot_ids or self.bot_ids):
+            return self.nameless
+        return sum(self.counts.get(bot_id, 0) for bot_id in bot_ids or self.bot_ids)
 
     def shows(self, page: Page) -> bool:
         """Tell whether a page holds the recent conversations and nothing else."""
         ids = page.rows.table["conversation_id"].to_pylist()
-        return not page.rows.rejected and dict(zip(ids, page.times, strict=True)) == self.recent
+        told = page.total in (None, page.received) and not page.rows.rejected
+        return told and dict(zip(ids, page.times, strict=True)) == self.recent
 
 
 class History:
@@ -61,7 +70,9 @@ class History:
         self._server = scan.server
         self._now = now
         self._whole = Window(milliseconds(since), milliseconds(now + HEAD))
+        scan.start = self._whole.start
         self.counted: int | None = None
+        self._began = 0
 
     async def read(self, start: datetime, expected: Expected) -> AsyncIterator[Reading]:
         """Yield what is new since an instant; where all is as known, with two requests at most.
@@ -70,10 +81,12 @@ class History:
             NotCertified: see `Scan.read`.
         """
         self._server.counted_windows = expected.counted_windows
+        self._server.largest_before = expected.largest_page
         recent = Window(milliseconds(start), self._whole.end)
-        if expected.recent is not None and sum(expected.counts.values()) == len(expected.recent):
-            recent = self._whole  # nothing is known before: reading all costs the same
+        if self.known(expected) <= LARGEST_PAGE and not expected.counted_windows:
+            recent = self._whole  # a page: reading all costs no more than reading and counting
         first = await self._scan.first(recent)
+        self._began = milliseconds(start) if self.known(expected) else self._server.settled
         if recent != self._whole and expected.shows(first):
             known = self.known(expected) + (expected.unreadable or 0)
             count = await self._server.count(self._whole, known, above=first.received)
@@ -96,10 +109,12 @@ class History:
 
     def known(self, expected: Expected) -> int:
         """Count what is known of this bot: not what an earlier one of its name has left."""
-        return expected.of(self.bot_ids or expected.counts.keys())
+        return expected.of(self.bot_ids)
 
-    async def agrees(self, expected: Expected, more: int) -> bool:
+    async def agrees(self, expected: Expected, more: int, gone: Collection[str] = ()) -> bool:
         """Tell whether the server has as many conversations as are known, and some more.
+
+        None of those that are gone may have chatted on meanwhile while others really went.
 
         Raises:
             NothingThere: it answers with none at all, though some are known.
@@ -109,7 +124,16 @@ class History:
             await self._count(known)
         if self.counted != (known_now := self.known(expected) + more) != known:
             await self._count(known_now)  # the answer showed that the bot is another one
-        return self.counted == known_now
+        return self.counted == known_now and not (gone and await self._moved(gone))
+
+    async def _moved(self, gone: Collection[str]) -> bool:
+        """Tell whether any of these stands among the newest."""
+        newest = Window(min(self._began, self._whole.end - 1), self._whole.end)
+        async for page in self._server.pages(newest):
+            if not page.ids.isdisjoint(gone):
+                self.counted = None
+                return True
+        return False
 
     async def _count(self, known: int) -> None:
         count = await self._server.count(self._whole, known)

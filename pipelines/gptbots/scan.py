@@ -11,19 +11,17 @@ or without those that are now seen to have moved on.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import NotCertified
 from pipelines.gptbots.api import LARGEST_PAGE, Page
+from pipelines.gptbots.attempt import Attempt
 from pipelines.gptbots.server import MARGIN, Ask, Server
 from pipelines.gptbots.windows import Window, instant, milliseconds
-from pipelines.interpret import Interpreted
-from pipelines.reading import Certificate, Reading, distinct, merge
+from pipelines.reading import Reading
 
 WINDOW_ROWS = 5_000
 """Rows aimed at in a window: more cost memory, fewer cost requests."""
@@ -38,76 +36,6 @@ _MOST_PARTS = 64
 _Waiting = deque["Window | asyncio.Task[Reading | list[Window]]"]
 
 
-@dataclass
-class _Attempt:
-    """One reading of one window under way; `settled` as it was when that began."""
-
-    window: Window
-    settled: int
-    first: Page
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    requests: int = 1
-    last_page: int | None = None
-    pages: list[Page] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.pages = [self.first]
-
-    def add(self, page: Page) -> Page:
-        self.pages.append(page)
-        self.requests += 1
-        return page
-
-    @property
-    def moving(self) -> bool:
-        """Whether conversations may still enter the window."""
-        return self.window.end > self.settled
-
-    @property
-    def rows(self) -> Interpreted:
-        return merge([page.rows for page in self.pages])
-
-    @property
-    def ids(self) -> set[str]:
-        return {found for page in self.pages for found in page.ids}
-
-    @property
-    def entered(self) -> bool:
-        """Whether a list that is newest first has a newer one now: the clocks are not right."""
-        before, after = self.first.times, self.pages[-1].times
-        return before == sorted(before, reverse=True) and before[:1] < after[:1]
-
-    def reading(self, evidence: str) -> Reading:
-        """Return the rows of the window itself, not those at its outer ends."""
-        rows = self.rows
-        return Reading(
-            _within(rows.table, self.window), rows.rejected, self._certificate(rows, evidence)
-        )
-
-    def _certificate(self, rows: Interpreted, evidence: str) -> Certificate:
-        counted = [page.total for page in self.pages if page.received]
-        return Certificate(
-            kind="window",
-            window_start=instant(self.window.start),
-            window_end=instant(self.window.end),
-            total_before=self.first.total,
-            total_after=counted[-1] if counted else self.first.total,
-            distinct_rows=distinct(rows),
-            requests=self.requests,
-            certified=True,
-            evidence=evidence,
-            started_at=self.started_at,
-            finished_at=datetime.now(UTC),
-        )
-
-
-def _within(rows: pa.Table, window: Window) -> pa.Table:
-    """Drop what lies in a neighbouring window, which was asked for in case ends don't count."""
-    at = rows["last_activity_at"]
-    start, end = (pa.scalar(instant(i), at.type) for i in (window.start, window.end))
-    return rows.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, end)))
-
-
 def _cut_by(page: Page, window: Window) -> list[Window]:
     """Cut so that one part holds a little less than the page, if that was an end of the list."""
     times = sorted(page.times)
@@ -120,7 +48,7 @@ def _cut_by(page: Page, window: Window) -> list[Window]:
 
 
 class Scan:
-    """Reads windows of one bot.
+    """Reads windows of one bot; `start` is where its history begins (ms).
 
     Windows before `settled` lie in the server's past: conversations leave them but never enter,
     which is what their proof rests on. Later ones are proved only by fitting in one page.
@@ -133,6 +61,7 @@ class Scan:
         self._ahead = ahead
         self._window_rows = window_rows
         self._firsts: dict[Window, Page] = {}
+        self.start: int | None = None
 
     async def read(self, start: datetime, now: datetime) -> AsyncIterator[Reading]:
         """Yield certified readings, oldest window first, until everything up to now is read.
@@ -155,7 +84,7 @@ class Scan:
 
     def one_page(self, window: Window, evidence: str) -> Reading:
         """Return page 1 of a window, asked for by `first`, as all there is in it."""
-        return _Attempt(window, 0, self._firsts.pop(window)).reading(evidence)
+        return self._reading(Attempt(window, 0, self._firsts.pop(window)), evidence)
 
     async def windows(self, windows: Iterable[Window]) -> AsyncIterator[Reading]:
         """Yield certified readings of windows, in their order.
@@ -193,20 +122,24 @@ class Scan:
         for _ in range(_TRIES):
             settled = self.server.settled
             first = self._firsts.pop(window, None) or await self.server.page(window, 1)
-            attempt = _Attempt(window, settled, first)
+            attempt = Attempt(window, settled, first)
             if await self._is_one_page(attempt):
-                return attempt.reading("fits in one page")
+                return self._reading(attempt, "fits in one page")
             if parts := await self._parts(attempt):
                 return parts
             await self._read_back(attempt)
             if evidence := await self._evidence(attempt):
-                return attempt.reading(evidence)
+                return self._reading(attempt, evidence)
             if window.splits:
                 return window.split(2)
         message = f"the conversations of {instant(window.start)} do not hold still; sync again"
         raise NotCertified(message)
 
-    async def _is_one_page(self, attempt: _Attempt) -> bool:
+    def _reading(self, attempt: Attempt, evidence: str) -> Reading:
+        requests = self.server.spent.pop(attempt.window, 0)
+        return attempt.reading(evidence, requests, is_first=attempt.window.start == self.start)
+
+    async def _is_one_page(self, attempt: Attempt) -> bool:
         """Tell whether page 1 is all there is: then nothing could have moved past the reader."""
         first = attempt.first
         if first.total is not None and first.total > first.received:
@@ -214,21 +147,22 @@ class Scan:
                 message = f"the API counts {first.total} conversations and sends none"
                 raise NotCertified(message)
             return False
-        if self.server.counts_windows or first.received < self.server.largest_page:
+        believed = first.total in (None, first.received)  # some counts are wrong
+        if believed and (self.server.counts_windows or first.received < self.server.largest_page):
             return True
         return not first.received or await self._nothing_follows(attempt)
 
-    async def _nothing_follows(self, attempt: _Attempt) -> bool:
+    async def _nothing_follows(self, attempt: Attempt) -> bool:
         """Ask for page 2 where `total` may count the page alone, and pages may be capped."""
         first = attempt.first
         if attempt.add(await self.server.page(attempt.window, 2)).received:
             return False
-        if first.received < LARGEST_PAGE:
-            return True
+        if attempt.moving and first.received < LARGEST_PAGE:
+            return True  # rows don't leave it
         # The only row of page 2 may have moved to page 1 in between.
         return attempt.add(await self.server.page(attempt.window, 1)).ids == first.ids
 
-    async def _parts(self, attempt: _Attempt) -> list[Window]:
+    async def _parts(self, attempt: Attempt) -> list[Window]:
         """Cut a window that is not settled or too large; else nothing."""
         window = attempt.window
         if not window.splits:
@@ -243,12 +177,12 @@ class Scan:
         pages, usual = await self._last_page(attempt), self._usual_pages(attempt)
         return await self._even_parts(attempt, pages, usual) if pages > 1.5 * usual else []
 
-    def _usual_pages(self, attempt: _Attempt) -> int:
+    def _usual_pages(self, attempt: Attempt) -> int:
         """Return how many pages a window should have; finding the last one costs requests."""
         finding = 1 if self.server.counts_windows else 2
         return ceil(finding * self._window_rows / attempt.first.received)
 
-    async def _last_page(self, attempt: _Attempt) -> int:
+    async def _last_page(self, attempt: Attempt) -> int:
         if self.server.counts_windows:
             return ceil((attempt.first.total or 0) / attempt.first.received)
         if attempt.last_page is None:
@@ -256,7 +190,7 @@ class Scan:
             attempt.last_page = await self.server.last_page(attempt.window, bound)
         return attempt.last_page
 
-    async def _even_parts(self, attempt: _Attempt, pages: int, usual: int) -> list[Window]:
+    async def _even_parts(self, attempt: Attempt, pages: int, usual: int) -> list[Window]:
         """Cut evenly between the first and the last of the rows, as far as two pages show."""
         window, last = attempt.window, await self.server.page(attempt.window, pages)
         times = sorted([*attempt.first.times, *last.times])
@@ -267,12 +201,12 @@ class Scan:
         outer = Window(window.start, inner.start), Window(inner.end, window.end)
         return [outer[0], *inner.split(parts), outer[1]]
 
-    async def _read_back(self, attempt: _Attempt) -> None:
+    async def _read_back(self, attempt: Attempt) -> None:
         """Read the last page first, and page 1 once more at the end."""
         for number in range(await self._last_page(attempt), 0, -1):
             attempt.add(await self.server.page(attempt.window, number))
 
-    async def _evidence(self, attempt: _Attempt) -> str | None:
+    async def _evidence(self, attempt: Attempt) -> str | None:
         """Say what proves that nothing was missed; None when nothing does."""
         found, first, last = len(attempt.ids), attempt.first, attempt.pages[-1]
         if self.server.counts_windows:
@@ -283,7 +217,7 @@ class Scan:
             return "the count after agrees with the rows"
         return await self._without_moved(attempt)
 
-    async def _without_moved(self, attempt: _Attempt) -> str | None:
+    async def _without_moved(self, attempt: Attempt) -> str | None:
         """Take out the rows that have chatted since the reading began, until the rest is counted.
 
         The count is made between two looks at those, and agrees with one of them or between.

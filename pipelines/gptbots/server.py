@@ -4,14 +4,16 @@ Nothing of it is configured. `total` may count a window or only its page, pages 
 its clock may be off: each answer is looked at for what it proves.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import ceil
 from typing import Protocol
 
 from pipelines.gptbots.api import LARGEST_PAGE, Page
 from pipelines.gptbots.windows import Window, milliseconds
+from pipelines.interpret import owned
 
 MARGIN = timedelta(minutes=5)
 """How far the server's clock may be behind ours without our taking its present for its past."""
@@ -37,21 +39,25 @@ class Server:
 
     Attributes:
         counted_windows: whether `total` counted windows in an earlier run: a hint, no more.
+        largest_before: most rows of a page in earlier runs.
         settled: instant (ms) up to which the server's time is past for certain.
         now: its clock (ms), as far as seen.
         counts_windows: whether `total` was seen to count more than the page.
         largest_page: most rows of a page so far; a shorter page was not capped.
         bot_ids: what the conversations bear.
+        spent: requests for each window.
     """
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self.counted_windows = False
+        self.largest_before = 0
         self.settled = 0
         self.now = 0
         self.counts_windows = False
         self.largest_page = 0
         self.bot_ids: set[str] = set()
+        self.spent: Counter[Window] = Counter()
 
     async def page(self, window: Window, number: int, size: int = LARGEST_PAGE) -> Page:
         """Ask for a page of a window."""
@@ -61,8 +67,11 @@ class Server:
         self.settled = max(self.settled, milliseconds(min(page.at, server_at) - MARGIN))
         self.counts_windows |= page.total is not None and page.total > page.received
         self.largest_page = max(self.largest_page, page.received)
+        self.spent[window] += 1
         ids: list[str | None] = page.rows.table["bot_id"].unique().to_pylist()
         self.bot_ids.update(found for found in ids if found)
+        if len(self.bot_ids) == 1:  # a key belongs to one bot
+            page = replace(page, rows=owned(page.rows, *self.bot_ids))
         return page
 
     async def pages(self, window: Window) -> AsyncIterator[Page]:
@@ -78,14 +87,14 @@ class Server:
         """Find out with one request whether a window holds so many conversations.
 
         Where `total` tells nothing, the page is asked for on which the last of them has to be,
-        and after it an empty place. A count that agrees then also shows that a page of `above`
-        rows was not capped, as this one was longer.
+        and after it an empty place; in pages of a size that was seen not to be capped. With
+        `above`, that page is to hold more rows than so many: no place may do that.
         """
         if self.counts_windows or self.counted_windows:
             told = self._told(await self.page(window, 1, 1), expected)
             if told:
                 return told
-        place = place_of_last(expected, above, max(self.largest_page, above + 2, 2))
+        place = place_of_last(expected, above, max(self.largest_page, self.largest_before, 3))
         if place is None:
             return Count(agrees=False, total=None)
         number, size = place
@@ -123,12 +132,11 @@ def _shown(page: Page, number: int, size: int, expected: int) -> Count:
 def place_of_last(rows: int, above: int, largest: int) -> tuple[int, int] | None:
     """Return (page, page size) so that the last of so many rows is in the middle of its page.
 
-    Up to it, its page holds more than `above` rows; None where no page size does that. Sizes
-    beyond `largest`, known not to be capped, are taken only where no smaller one will do.
+    Up to it, its page holds more than `above` rows; None where no page size up to `largest`
+    does that.
     """
     if not rows:
         return None if above else (1, 2)
-    sizes = [size for size in range(above + 2, LARGEST_PAGE + 1) if rows % size > above]
-    known = [size for size in sizes if size <= largest] or sizes[:1]
-    best = max(known, key=lambda size: min(rows % size - above, size - rows % size), default=None)
+    sizes = [size for size in range(above + 2, largest + 1) if rows % size > above]
+    best = max(sizes, key=lambda size: min(rows % size - above, size - rows % size), default=None)
     return (ceil(rows / best), best) if best else None

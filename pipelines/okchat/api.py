@@ -1,7 +1,7 @@
 """Talks to OKChat: a chatbot's conversations by page or one by one, and what its answers mean."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pipelines import errors, values
 from pipelines.http import Client, Reply, error_for
-from pipelines.interpret import Interpreted
+from pipelines.interpret import Interpreted, owned
 from pipelines.okchat.rows import interpret_rows
 
 PATH = "/api/external/chatbot/{}/conversations"
@@ -36,6 +36,7 @@ class OkchatApi:
     ) -> None:
         self._client = client
         self._bot = bot
+        self._chatbot_id = chatbot_id
         self._path = PATH.format(quote(chatbot_id, safe=""))
         self._size = size
         self._names = names
@@ -47,7 +48,8 @@ class OkchatApi:
         def read(status: int, reply: Reply, retry_after: str | None) -> Page:
             return read_page(status, reply, retry_after, self._bot)
 
-        return await self._client.get(self._path, {page: number, limit: size or self._size}, read)
+        asked = {page: number, limit: size or self._size}
+        return self._owned(await self._client.get(self._path, asked, read))
 
     async def one(self, conversation_id: str) -> Page | None:
         """Ask for one conversation: a page of one row, or None where the answer is a 404.
@@ -60,7 +62,11 @@ class OkchatApi:
             return read_one(status, reply, retry_after, self._bot)
 
         path = f"{self._path}/{quote(conversation_id, safe='')}"
-        return await self._client.get(path, {}, read)
+        found = await self._client.get(path, {}, read)
+        return found and self._owned(found)
+
+    def _owned(self, page: Page) -> Page:
+        return replace(page, rows=owned(page.rows, self._chatbot_id))
 
 
 def read_page(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page:

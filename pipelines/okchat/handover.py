@@ -1,6 +1,5 @@
 """What a reading of OKChat hands over: its rows in pieces, its certificate, the ids it saw."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,8 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import values
-from pipelines.interpret import Interpreted, Rejected
+from pipelines.interpret import Interpreted, rejected_id
 from pipelines.reading import Certificate, Reading, distinct
 from pipelines.tables import TEXT
 
@@ -44,13 +42,7 @@ def pieces(whole: Reading, size: int) -> Iterator[Reading]:
 
 def ids(rows: Interpreted) -> pa.Array:
     """Return the distinct ids, those of rejected rows too, as far as they can be read."""
-    rejected = pa.array([found for row in rows.rejected if (found := _id(row))], TEXT)
+    found = (rejected_id(row, "id") for row in rows.rejected)
+    rejected = pa.array([i for i in found if i], TEXT)
     readable = rows.table["conversation_id"].combine_chunks()
     return pc.unique(pa.concat_arrays([readable, rejected]))
-
-
-def _id(row: Rejected) -> str | None:
-    try:
-        return values.required(json.loads(row.raw)["id"])
-    except (ValueError, TypeError, KeyError):
-        return None

@@ -32,7 +32,8 @@ def compared(
     upstream: Simulator, times: list[int], *, thorough: bool = False
 ) -> tuple[bool, list[Reading]]:
     """Tell whether the count agrees with so many, and read what differs."""
-    expected = Expected({upstream.world.bot_ids["support"]: len(times)})
+    bot_id = upstream.world.bot_ids["support"]
+    expected = Expected({bot_id: len(times)}, bot_ids=[bot_id])
 
     async def run(api: GptbotsApi) -> tuple[bool, list[Reading]]:
         history = History(Scan(api.page), START, datetime.now(UTC))
@@ -159,13 +160,13 @@ def test_what_an_earlier_bot_of_the_name_left_is_not_compared(
     make_world: MakeWorld, simulate: Simulate
 ) -> None:
     world = make_world(bots={"support": 40})
-    expected = Expected({world.bot_ids["support"]: 40, "another": 70, None: 0})
+    expected = Expected({world.bot_ids["support"]: 40, "another": 70}, bot_ids=["another"])
 
     async def run(api: GptbotsApi) -> bool:
         return await History(Scan(api.page), START, datetime.now(UTC)).agrees(expected, 0)
 
     assert with_gptbots(simulate(world), "support", run)
-    lonely = Expected({"another": 70})
+    lonely = Expected({"another": 70}, bot_ids=["another"])
 
     async def other(api: GptbotsApi) -> bool:
         return await History(Scan(api.page), START, datetime.now(UTC)).agrees(lonely, 40)

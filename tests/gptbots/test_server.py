@@ -26,12 +26,11 @@ ALL = Window(0, milliseconds(datetime(2100, 1, 1, tzinfo=UTC)))
 def test_the_last_row_is_never_the_last_of_its_page(rows: int, above: int, largest: int) -> None:
     place = place_of_last(rows, above, largest)
     if place is None:
-        assert above > 0
-        assert rows <= above or all(rows % size <= above for size in range(above + 2, 101))
+        assert all(rows % size <= above for size in range(above + 2, largest + 1))
         return
     number, size = place
     on_it = rows - (number - 1) * size
-    assert 2 <= size <= 100
+    assert 2 <= size <= max(2, largest)
     assert above < on_it < size or rows == on_it == above == 0
 
 
@@ -42,11 +41,14 @@ def test_one_request_tells_whether_a_count_agrees(
 ) -> None:
     upstream = simulate(make_world(bots={"support": rows}), knobs)
 
+    def server(api: GptbotsApi) -> Server:
+        made = Server(api.page)
+        made.largest_before = 100
+        return made
+
     async def run(api: GptbotsApi) -> dict[int, Count]:
-        return {
-            claimed: await Server(api.page).count(ALL, claimed)
-            for claimed in range(max(0, rows - 2), rows + 3)
-        }
+        claims = range(max(0, rows - 2), rows + 3)
+        return {claimed: await server(api).count(ALL, claimed) for claimed in claims}
 
     counts = with_gptbots(upstream, "support", run)
     assert len(upstream.log) == len(counts)
@@ -62,7 +64,9 @@ def test_a_count_above_a_page_shows_that_the_page_was_not_capped(
     upstream = simulate(make_world(bots={"support": 213}), knobs)
 
     async def run(api: GptbotsApi) -> list[bool]:
-        found = [await Server(api.page).count(ALL, 213, above) for above in range(cap, 90)]
+        server = Server(api.page)
+        await server.page(ALL, 1)
+        found = [await server.count(ALL, 213, above) for above in range(cap, 90)]
         return [count.agrees for count in found]
 
     assert not any(with_gptbots(upstream, "support", run))

@@ -1,0 +1,96 @@
+"""One reading of one window under way: its pages, and what they prove."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.gptbots.api import Page
+from pipelines.gptbots.windows import Window, instant
+from pipelines.interpret import Interpreted, rejected_id
+from pipelines.reading import Certificate, Reading, distinct, merge
+
+
+@dataclass
+class Attempt:
+    """One reading of one window under way; `settled` as it was when that began."""
+
+    window: Window
+    settled: int
+    first: Page
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    last_page: int | None = None
+    pages: list[Page] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pages = [self.first]
+
+    def add(self, page: Page) -> Page:
+        """Keep a page."""
+        self.pages.append(page)
+        return page
+
+    @property
+    def moving(self) -> bool:
+        """Whether conversations may still enter the window."""
+        return self.window.end > self.settled
+
+    @property
+    def rows(self) -> Interpreted:
+        """All rows of all pages."""
+        return merge([page.rows for page in self.pages])
+
+    @property
+    def ids(self) -> set[str]:
+        """What all pages showed."""
+        return {found for page in self.pages for found in page.ids}
+
+    @property
+    def entered(self) -> bool:
+        """Whether a list that is newest first has a newer one now: the clocks are not right."""
+        before, after = self.first.times, self.pages[-1].times
+        return before == sorted(before, reverse=True) and before[:1] < after[:1]
+
+    def reading(self, evidence: str, requests: int, *, is_first: bool = False) -> Reading:
+        """Return the rows of the window itself.
+
+        What lies at its outer ends was asked for in case these don't count, and belongs to its
+        neighbours; but before the first window there is none.
+        """
+        rows = self.rows
+        start = self.window.asked[0] if is_first else self.window.start
+        table = _between(rows.table, start, self.window.end)
+        certificate = self._certificate(rows, evidence, requests)
+        return Reading(table, rows.rejected, certificate, seen=_ids(rows))
+
+    def _certificate(self, rows: Interpreted, evidence: str, requests: int) -> Certificate:
+        counted = [page.total for page in self.pages if page.received]
+        return Certificate(
+            kind="window",
+            window_start=instant(self.window.start),
+            window_end=instant(self.window.end),
+            total_before=self.first.total,
+            total_after=counted[-1] if counted else self.first.total,
+            distinct_rows=distinct(rows),
+            requests=requests,
+            certified=True,
+            evidence=evidence,
+            started_at=self.started_at,
+            finished_at=datetime.now(UTC),
+        )
+
+
+def _between(rows: pa.Table, start: int, end: int) -> pa.Table:
+    at = rows["last_activity_at"]
+    first, last = (pa.scalar(instant(i), at.type) for i in (start, end))
+    return rows.filter(pc.and_(pc.greater_equal(at, first), pc.less(at, last)))
+
+
+def _ids(rows: Interpreted) -> pa.Array | None:
+    """Return all ids that were there, those of rejected rows too; None if one can't be read."""
+    rejected = [rejected_id(row, "conversation_id") for row in rows.rejected]
+    if None in rejected:
+        return None
+    readable = rows.table["conversation_id"].combine_chunks()
+    return pa.concat_arrays([readable, pa.array(rejected, readable.type)])

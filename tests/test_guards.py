@@ -1,0 +1,83 @@
+"""Each promise of the README, the guards that keep it, and what happens without each of them.
+
+1 complete, 2 certified, 3 one version, 4 cursor last, 5 killed anywhere, 6 deleted is marked,
+8 polite, 10 nothing leaks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from guards import complete, deleted, polite, state, versions
+from guards.scene import Scene, Templates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from conftest import Simulate
+    from guards.guard import Guard, Mutation
+    from project import Project
+
+GUARDS: list[Guard] = [
+    *complete.GUARDS, *versions.GUARDS, *state.GUARDS, *deleted.GUARDS, *polite.GUARDS
+]  # fmt: skip
+Play = Callable[[Guard, Collection[Mutation]], None] if TYPE_CHECKING else None
+
+
+def _params(guards: Collection[Guard]) -> list[object]:
+    return [
+        pytest.param(
+            guard,
+            id=f"{guard.promise} {guard.name}",
+            marks=[pytest.mark.long] if guard.is_long else [],
+        )
+        for guard in guards
+    ]
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    return Templates(tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture
+def play(
+    project: Project, simulate: Simulate, templates: Templates, monkeypatch: pytest.MonkeyPatch
+) -> Play:
+    """Play a scenario, from its `yield` on with something taken out."""
+    scene = Scene(project, simulate, templates, monkeypatch)
+
+    def play(guard: Guard, out: Collection[Mutation], says: str = "") -> None:
+        steps = guard.scenario(scene)
+        next(steps)
+        for mutate in out:
+            mutate(monkeypatch)
+        if says:
+            with pytest.raises(AssertionError, match=says):
+                next(steps, None)
+        else:
+            next(steps, None)
+
+    return play
+
+
+@pytest.mark.parametrize("guard", _params(GUARDS))
+def test_the_promise_is_kept(play: Play, guard: Guard) -> None:
+    play(guard, ())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("guard", _params([guard for guard in GUARDS if guard.behind]))
+def test_the_guard_alone_keeps_it(play: Play, guard: Guard) -> None:
+    """The guards behind it have nothing to make good."""
+    play(guard, guard.behind)
+
+
+@pytest.mark.parametrize("guard", _params(GUARDS))
+def test_without_the_guard_it_is_broken(play: Play, guard: Guard) -> None:
+    play(guard, (guard.mutate, *guard.behind), guard.says)
+
+
+def test_each_promise_has_its_guards() -> None:
+    assert {guard.promise for guard in GUARDS} == {1, 2, 3, 4, 5, 6, 8, 10}

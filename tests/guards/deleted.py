@@ -170,12 +170,8 @@ def a_name_stands_for_another(scene: Scene, former: str, **world: dict[str, int]
     scene.assert_marked()
 
 
-another_bot = partial(
-    a_name_stands_for_another, former="support", bots={"support": 8, "other": 40}
-)
-another_chatbot = partial(
-    a_name_stands_for_another, former="web", chatbots={"web": 8, "other": 40}
-)
+another_bot = partial(a_name_stands_for_another, former="support", bots={"support": 8, "other": 40})
+another_chatbot = partial(a_name_stands_for_another, former="web", chatbots={"web": 8, "other": 40})
 
 
 def _delete(scene: Scene, name: str, number: int) -> None:

@@ -158,7 +158,6 @@ class Scene:
         assert set(ids) <= marked, "rows are not marked"
         assert marked <= set(ids), "rows are marked that are there"
 
-
     def cursors(self) -> Mapping[tuple[str, str], datetime]:
         """Return the cursors that the warehouse holds."""
         with connect(self.project.warehouse, read_only=True) as connection:

@@ -39,9 +39,7 @@ def one_goes_back_while_pages_are_read(scene: Scene) -> Steps:
     yield
     row = scene.world.accounts["support"].timeline.rows()[-10]
     newest = row.moment  # type: ignore[attr-defined]
-    scene.before_page(
-        2, lambda: scene.world.edit(row.conversation_id, recent_chat_time=newest - 1)
-    )
+    scene.before_page(2, lambda: scene.world.edit(row.conversation_id, recent_chat_time=newest - 1))
     scene.sync()
     scene.world.edit(row.conversation_id, recent_chat_time=newest)
     scene.assert_complete()

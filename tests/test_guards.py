@@ -6,23 +6,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from guards import complete, deleted, polite, state, versions
+from guards import certified, deleted, lists, polite, state, versions, windows
 from guards.scene import Scene, Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from conftest import Simulate
     from guards.guard import Guard, Mutation
     from project import Project
 
-GUARDS: list[Guard] = [
-    *complete.GUARDS, *versions.GUARDS, *state.GUARDS, *deleted.GUARDS, *polite.GUARDS
-]  # fmt: skip
-Play = Callable[[Guard, Collection[Mutation]], None] if TYPE_CHECKING else None
+TOPICS = (windows, lists, certified, versions, state, deleted, polite)
+GUARDS = [guard for topic in TOPICS for guard in topic.GUARDS]
+
+
+class Play(Protocol):
+    def __call__(self, guard: Guard, out: Collection[Mutation], says: str = "") -> None: ...
 
 
 def _params(guards: Collection[Guard]) -> list[object]:

@@ -2,74 +2,55 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from project import bot
 
-from guards.complete import counts_believed
-from guards.guard import Guard, always, always_later, put, reword
-from pipelines.gptbots.history import History
-from pipelines.okchat import scan
+from guards.guard import Guard, always, always_later, around, put, reword
+from guards.windows import counts_believed
+from pipelines.errors import NothingThere
 from pipelines.okchat.lookup import Lookup
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    import pytest
+    from collections.abc import Awaitable, Callable
 
     from guards.guard import Steps
     from guards.scene import Scene
-    from pipelines.errors import ApiError
+    from pipelines.gptbots.history import History
     from pipelines.interpret import Interpreted
-    from pipelines.jobs import BotName, OkchatTask
-    from pipelines.live import Gone
-    from pipelines.run import Run
+    from pipelines.jobs import OkchatTask
 
 WRONGLY = "rows are marked that are there"
-SAME_ACTIVITY = "and c.last_activity_at = gone.last_activity_at"
+TWO_BOTS: dict[str, Any] = {"bots": {"support": 8, "other": 40}}
+TWO_CHATBOTS: dict[str, Any] = {"chatbots": {"web": 8, "other": 40}}
 
 # What is taken out.
 
 
-def whatever_is_known(patched: pytest.MonkeyPatch) -> None:
-    patched.setattr(
-        "pipelines.reconcile._Marking.gone", lambda self, name: dict(self._run.gone[name])
-    )
+whatever_is_known = put(
+    "pipelines.reconcile._Marking.gone", lambda self, name: dict(self._run.gone[name])
+)
+moved_on_marked = reword(
+    "pipelines.live._MARK", "and c.last_activity_at = gone.last_activity_at", ""
+)
 
 
-moved_on_marked = reword("pipelines.live._MARK", SAME_ACTIVITY, "")
-
-
-def nothing_is_an_answer(patched: pytest.MonkeyPatch) -> None:
-    fail = History._count
-
-    async def count(self: History, known: int) -> None:
-        patched.setattr("pipelines.gptbots.history.NothingThere", _Silent)
+def nothing_is_an_answer(count: Callable[[History, int], Awaitable[None]]) -> object:
+    async def counted(self: History, known: int) -> None:
         try:
-            await fail(self, known)
-        except _Silent:
+            await count(self, known)
+        except NothingThere:
             self.counted = 0
 
-    patched.setattr(History, "_count", count)
+    return counted
 
 
-class _Silent(Exception):
-    """Stands for an error that is not raised."""
+def nothing_is_a_list(ids: Callable[[Interpreted], object]) -> Callable[[Interpreted], object]:
+    return lambda rows: ids(rows) if len(rows.table) else [""]
 
 
-def nothing_is_a_list(patched: pytest.MonkeyPatch) -> None:
-    def seen(rows: Interpreted) -> pa.Array:
-        return ids(rows) if len(rows.table) else [""]
-
-    ids = scan.ids
-    patched.setattr(scan, "ids", seen)
-
-
-def not_asked_whether_alive(patched: pytest.MonkeyPatch) -> None:
-    def lookup(task: OkchatTask) -> Lookup:
-        return Lookup(task.api.one, always_later(None))
-
-    patched.setattr("pipelines.reconcile._lookup", lookup)
+def not_asked_whether_alive(task: OkchatTask) -> Lookup:
+    return Lookup(task.api.one, always_later(None))
 
 
 # What happens.
@@ -104,7 +85,7 @@ def one_moves_on_to_a_later_chunk(scene: Scene) -> Steps:
 
 
 def all_are_gone_from_a_bot(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 8})
+    scene.open_synced(**TWO_BOTS, configured=["support"])
     yield
     _delete(scene, "support", 8)
     outcome = scene.sync()
@@ -114,7 +95,7 @@ def all_are_gone_from_a_bot(scene: Scene) -> Steps:
 
 
 def all_are_hidden_from_a_list(scene: Scene) -> Steps:
-    scene.open_synced(chatbots={"web": 8})
+    scene.open_synced(**TWO_CHATBOTS, configured=["web"])
     yield
     _delete(scene, "web", 8)
     outcome = scene.sync()
@@ -123,16 +104,16 @@ def all_are_hidden_from_a_list(scene: Scene) -> Steps:
 
 
 def many_are_gone(scene: Scene) -> Steps:
-    scene.open_synced(chatbots={"web": 40})
+    scene.open_synced(chatbots={"web": 25})
     yield
-    _delete(scene, "web", 20)
+    _delete(scene, "web", 12)
     outcome = scene.sync()
     scene.assert_marked()
-    assert "20 of 40 conversations seem to be gone" in str(bot(outcome, "web").error)
+    assert "12 of 25 conversations seem to be gone" in str(bot(outcome, "web").error)
 
 
 def a_chatbot_goes_while_it_is_asked(scene: Scene) -> Steps:
-    scene.open_synced(chatbots={"web": 8})
+    scene.open_synced(chatbots={"web": 25})
     yield
     hidden = scene.ids("web")[3]
     scene.world.delete(hidden)
@@ -147,31 +128,33 @@ def a_chatbot_goes_while_it_is_asked(scene: Scene) -> Steps:
 
 
 def one_comes_back(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40}, chatbots={"web": 40})
-    back = scene.ids("support")[0], scene.ids("web")[7]
-    for row in back:
-        scene.world.delete(row)
+    scene.open_synced(chatbots={"web": 25})
+    back = scene.ids("web")[7]
+    scene.world.delete(back)
     scene.sync()
-    scene.assert_marked(*back)
-    for row in back:
-        scene.world.restore(row)
+    scene.assert_marked(back)
+    scene.world.restore(back)
     yield
     scene.sync()
     scene.assert_marked()
     scene.assert_complete()
 
 
-def a_name_stands_for_another(scene: Scene, former: str, **world: dict[str, int]) -> Steps:
+def another_bot(scene: Scene) -> Steps:
     """The former bot is as it was; it is only not read any more."""
-    scene.open_synced(**world, configured=[former])
+    scene.open_synced(**TWO_BOTS, configured=["support"])
     yield
-    _repoint(scene, former, "other")
+    _repoint(scene, "support", "other")
     assert scene.sync().complete
     scene.assert_marked()
 
 
-another_bot = partial(a_name_stands_for_another, former="support", bots={"support": 8, "other": 40})
-another_chatbot = partial(a_name_stands_for_another, former="web", chatbots={"web": 8, "other": 40})
+def another_chatbot(scene: Scene) -> Steps:
+    scene.open_synced(**TWO_CHATBOTS, configured=["web"])
+    yield
+    _repoint(scene, "web", "other")
+    assert scene.sync().complete
+    scene.assert_marked()
 
 
 def _delete(scene: Scene, name: str, number: int) -> None:
@@ -200,18 +183,22 @@ GUARDS = [
         one_moves_on_to_a_later_chunk, WRONGLY, (whatever_is_known, counts_believed),
     ),
     Guard(
-        6, "a bot without any is an error", nothing_is_an_answer, all_are_gone_from_a_bot,
+        6, "a bot without any is an error",
+        around("pipelines.gptbots.history.History._count", nothing_is_an_answer),
+        all_are_gone_from_a_bot,
         "it calls itself complete",
     ),
     Guard(
-        6, "a list without any is an error", nothing_is_a_list, all_are_hidden_from_a_list, WRONGLY
+        6, "a list without any is an error",
+        around("pipelines.okchat.scan.ids", nothing_is_a_list), all_are_hidden_from_a_list, WRONGLY,
     ),
     Guard(
         6, "no more than a share", put("pipelines.reconcile._Marking.allows", always(value=True)),
         many_are_gone, WRONGLY,
     ),
     Guard(
-        6, "a chatbot must still be there", not_asked_whether_alive,
+        6, "a chatbot must still be there",
+        put("pipelines.reconcile._lookup", not_asked_whether_alive),
         a_chatbot_goes_while_it_is_asked, WRONGLY,
     ),
     Guard(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from guards.scene import Scene
+if TYPE_CHECKING:
+    from guards.scene import Scene
 
 Steps = Generator[None, None, None]
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -46,16 +48,24 @@ def put(target: str, value: object) -> Mutation:
     return mutate
 
 
+def around(target: str, wrap: Callable[[Any], object]) -> Mutation:
+    """Return the mutation that puts in the place of a name what is made of it."""
+    owner, _, name = target.rpartition(".")
+
+    def mutate(patched: pytest.MonkeyPatch) -> None:
+        patched.setattr(target, wrap(getattr(resolve_name(owner), name)))
+
+    return mutate
+
+
 def reword(target: str, old: str, new: str) -> Mutation:
     """Return the mutation that changes a passage of an SQL text."""
 
-    def mutate(patched: pytest.MonkeyPatch) -> None:
-        module, _, name = target.rpartition(".")
-        text = getattr(pytest.importorskip(module), name)
+    def reworded(text: str) -> str:
         assert old in text, f"{target} does not say {old!r}"
-        patched.setattr(target, text.replace(old, new))
+        return text.replace(old, new)
 
-    return mutate
+    return around(target, reworded)
 
 
 def always(value: object) -> Callable[..., Any]:
@@ -66,7 +76,7 @@ def always(value: object) -> Callable[..., Any]:
 def always_later(value: object) -> Callable[..., Any]:
     """Return a coroutine function of the same kind."""
 
-    async def answer(*_: object, **__: object) -> object:  # noqa: RUF029 - stands for one that waits
+    async def answer(*_: object, **__: object) -> object:
         return value
 
     return answer

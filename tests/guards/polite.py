@@ -5,29 +5,29 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import requests
 from project import bot
 
-from guards.guard import Guard, always, put
-from pipelines import http, jobs
-from pipelines.budget import Budget
+from guards.guard import Guard, always, around, put
+from pipelines import jobs
 from pipelines.errors import ApiError
-from pipelines.gptbots.history import History
-from pipelines.okchat import api
 from pipelines.simulator import Faults, Knobs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     import pytest
+    import requests
 
     from guards.guard import Steps
     from guards.scene import Scene
-    from pipelines.gptbots.history import Expected
+    from pipelines.budget import Budget
+    from pipelines.gptbots.history import Expected, History
     from pipelines.http import Reply
     from pipelines.okchat.api import Page
+
+    Agrees = Callable[[History, Expected, int], Awaitable[bool]]
 
 PER_MINUTE = 5
 MINUTE = 1.0
@@ -36,22 +36,17 @@ MINUTE = 1.0
 # What is taken out.
 
 
-def counted_again(patched: pytest.MonkeyPatch) -> None:
-    agrees = History.agrees
-
+def counted_again(agrees: Agrees) -> Agrees:
     async def again(self: History, expected: Expected, more: int) -> bool:
         self.counted = None
         return await agrees(self, expected, more)
 
-    patched.setattr(History, "agrees", again)
+    return again
 
 
-def no_slot(patched: pytest.MonkeyPatch) -> None:
-    @asynccontextmanager
-    async def slot(_: Budget) -> AsyncIterator[None]:
-        yield
-
-    patched.setattr(Budget, "slot", slot)
+@asynccontextmanager
+async def no_slot(_: Budget) -> AsyncIterator[None]:
+    yield
 
 
 def small_windows(patched: pytest.MonkeyPatch) -> None:
@@ -59,35 +54,32 @@ def small_windows(patched: pytest.MonkeyPatch) -> None:
     patched.setattr("pipelines.jobs._SMALLEST_WINDOW", 200)
 
 
-def redirects_followed(patched: pytest.MonkeyPatch) -> None:
-    def session(connections: int) -> requests.Session:
-        made = plain(connections)
-        get = made.get
-        made.get = lambda *args, **kwargs: get(*args, **kwargs | {"allow_redirects": True})  # type: ignore[method-assign]
-        return made
+def redirects_followed(session: Callable[[int], requests.Session]) -> object:
+    def made(connections: int) -> requests.Session:
+        found = session(connections)
+        get = found.get
+        found.get = lambda *a, **b: get(*a, **b | {"allow_redirects": True})  # type: ignore[method-assign]
+        return found
 
-    plain = http.session
-    patched.setattr(http, "session", session)
+    return made
 
 
-def server_quoted(patched: pytest.MonkeyPatch) -> None:
-    read = api.read_page
-
-    def quoting(status: int, reply: Reply, *rest: Any) -> Page:  # noqa: ANN401 - passed on
+def server_quoted(read: Callable[..., Page]) -> Callable[..., Page]:
+    def quoting(status: int, reply: Reply, *rest: object) -> Page:
         try:
             return read(status, reply, *rest)
         except ApiError as error:
             raise type(error)(f"{error.message}: {reply.body.decode()}") from None
 
-    patched.setattr(api, "read_page", quoting)
+    return quoting
 
 
 # What happens.
 
 
 def a_minute_is_too_short(scene: Scene) -> Steps:
-    few = {"page_size": 10, "requests_per_minute": PER_MINUTE}
-    scene.open_synced(chatbots={"web": 40})
+    few = {"page_size": 5, "requests_per_minute": PER_MINUTE}
+    scene.open_synced(chatbots={"web": 25})
     scene.configure(okchat=few)
     scene.patched.setattr("pipelines.budget.MINUTE", MINUTE)
     yield
@@ -106,7 +98,7 @@ def one_sync_follows_another(scene: Scene) -> Steps:
 
 def silence_is_asked_for(scene: Scene) -> Steps:
     """Several wait for the one thread when the first of them is refused."""
-    scene.open_synced(chatbots={"web": 20})
+    scene.open_synced(chatbots={"web": 25})
     scene.patched.setattr("pipelines.run.CONCURRENCY", 1)
     for row in scene.ids("web")[:6]:
         scene.world.delete(row)
@@ -194,7 +186,7 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
     """Serve one answer to everything; the address is told."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base's name
+        def do_GET(self) -> None:
             answer(self)
 
         def log_message(self, *_: object) -> None:
@@ -207,8 +199,12 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
 
 
 OVERDRAWN, MORE_THAN_TWO = "the budget is overdrawn", "more than two requests"
-GUARDS: Collection[Guard] = [
-    Guard(8, "each request holds a slot", no_slot, a_minute_is_too_short, OVERDRAWN),
+AGREES = "pipelines.gptbots.history.History.agrees"
+GUARDS = [
+    Guard(
+        8, "each request holds a slot", put("pipelines.budget.Budget.slot", no_slot),
+        a_minute_is_too_short, OVERDRAWN,
+    ),
     Guard(
         8, "slots outlive a sync", put("pipelines.slots.Slots.read", lambda _: []),
         one_sync_follows_another, OVERDRAWN,
@@ -222,7 +218,7 @@ GUARDS: Collection[Guard] = [
         put("pipelines.gptbots.server.place_of_last", always(None)),
         nothing_is_new, MORE_THAN_TWO,
     ),
-    Guard(8, "a count is made once", counted_again, nothing_is_new, MORE_THAN_TWO),
+    Guard(8, "a count is made once", around(AGREES, counted_again), nothing_is_new, MORE_THAN_TWO),
     Guard(8, "windows are large", small_windows, all_is_new, "more than 1.1 requests a page"),
     Guard(
         10, "session tokens are dropped",
@@ -235,10 +231,11 @@ GUARDS: Collection[Guard] = [
         a_key_is_printed, "the key is printed",
     ),
     Guard(
-        10, "redirects are refused", redirects_followed, a_server_redirects,
-        "the key went elsewhere",
+        10, "redirects are refused", around("pipelines.http.session", redirects_followed),
+        a_server_redirects, "the key went elsewhere",
     ),
     Guard(
-        10, "errors quote no server", server_quoted, a_server_echoes, "the error names the key"
+        10, "errors quote no server", around("pipelines.okchat.api.read_page", server_quoted),
+        a_server_echoes, "the error names the key",
     ),
 ]  # fmt: skip

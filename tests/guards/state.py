@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pytest
 from machine import deaths
 
-from guards.complete import counts_believed
-from guards.guard import Guard, always, put, reword
-from pipelines import jobs, source
+from guards.guard import Guard, always, around, put, reword
+from guards.windows import MISSING, counts_believed
 from pipelines.backfill import backfill
 from pipelines.errors import ApiError, ConvoyError
-from pipelines.gptbots.history import History
 from pipelines.sync import Loading
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from datetime import datetime
+
+    import pyarrow as pa
 
     from guards.guard import Steps
     from guards.scene import Scene
     from pipelines.cursor import Cursor
+    from pipelines.gptbots.history import History
     from pipelines.jobs import BotName
     from pipelines.reading import Reading
-    from pipelines.settings import Settings
+
+    Moves = Callable[[pa.Table, Cursor], pa.Array]
 
 AHEAD = timedelta(hours=20)
-MISSING = "rows are missing"
 _LAST_STATE = """
     select state from chat._dlt_pipeline_state
     where pipeline_name = ? order by _dlt_load_id desc limit 1
@@ -38,32 +38,26 @@ _LAST_STATE = """
 # What is taken out.
 
 
-def cursor_alone(patched: pytest.MonkeyPatch) -> None:
+async def cursor_alone(self: History, start: datetime, _: object) -> AsyncIterator[Reading]:
     """Read from the cursor on, though it would cost no more to read all."""
-
-    async def read(self: History, start: datetime, _: object) -> AsyncIterator[Reading]:
-        async for reading in self._scan.read(start, self._now):
-            yield reading
-
-    patched.setattr(History, "read", read)
+    async for reading in self._scan.read(start, self._now):
+        yield reading
 
 
-def ahead_of_time(patched: pytest.MonkeyPatch) -> None:
-    moves = source._moves
-
+def ahead_of_time(moves: Moves) -> Moves:
     def any_moves(rows: pa.Table, cursor: Cursor) -> pa.Array:
         place = rows.schema.get_field_index("observed_at")
         return moves(rows.set_column(place, "observed_at", rows["last_activity_at"]), cursor)
 
-    patched.setattr(source, "_moves", any_moves)
+    return any_moves
 
 
-def where_the_others_are(patched: pytest.MonkeyPatch) -> None:
-    def tasks(settings: Settings, at: Mapping[BotName, datetime | None], wire: Any) -> Any:  # noqa: ANN401 - passed on
+def where_the_others_are(tasks: Callable[..., object]) -> Callable[..., object]:
+    def started(settings: object, at: Mapping[BotName, datetime | None], wire: object) -> object:
         newest = max(filter(None, at.values()), default=None)
-        return jobs.tasks(settings, {name: last or newest for name, last in at.items()}, wire)
+        return tasks(settings, {name: last or newest for name, last in at.items()}, wire)
 
-    patched.setattr("pipelines.run.tasks", tasks)
+    return started
 
 
 class Unknown(Exception):
@@ -108,7 +102,7 @@ def one_is_dated_ahead(scene: Scene) -> Steps:
 
 
 def a_bot_is_added(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40, "later": 40}, configured=["support"])
+    scene.open_synced(bots={"support": 8, "other": 40}, configured=["support"])
     yield
     scene.configure()
     scene.sync()
@@ -168,12 +162,14 @@ GUARDS = [
         a_load_fails_when_its_state_is_written, MISSING, (counts_believed,),
     ),
     Guard(
-        4, "what is dated ahead moves no cursor", ahead_of_time, one_is_dated_ahead,
+        4, "what is dated ahead moves no cursor",
+        around("pipelines.source._moves", ahead_of_time), one_is_dated_ahead,
         MISSING, (counts_believed,),
     ),
     Guard(
-        4, "a new bot starts at the start date", where_the_others_are, a_bot_is_added,
-        MISSING, (counts_believed, cursor_alone),
+        4, "a new bot starts at the start date",
+        around("pipelines.run.tasks", where_the_others_are), a_bot_is_added, MISSING,
+        (counts_believed, put("pipelines.gptbots.history.History.read", cursor_alone)),
     ),
     Guard(
         4, "an error stops its bot alone", put("pipelines.reader.ApiError", Unknown),

@@ -38,7 +38,7 @@ def one_goes_back_while_pages_are_read(scene: Scene) -> Steps:
     scene.open(bots={"support": 250})
     yield
     row = scene.world.accounts["support"].timeline.rows()[-10]
-    newest = row.moment  # type: ignore[attr-defined]
+    newest = row.moment
     scene.before_page(2, lambda: scene.world.edit(row.conversation_id, recent_chat_time=newest - 1))
     scene.sync()
     scene.world.edit(row.conversation_id, recent_chat_time=newest)
@@ -49,7 +49,7 @@ def one_goes_back_between_syncs(scene: Scene) -> Steps:
     scene.open_synced(bots={"support": 40})
     yield
     row = scene.world.accounts["support"].timeline.rows()[-1]
-    newest = row.moment  # type: ignore[attr-defined]
+    newest = row.moment
     scene.world.edit(row.conversation_id, recent_chat_time=newest - 60_000)
     scene.sync()
     scene.world.edit(row.conversation_id, recent_chat_time=newest)

@@ -157,14 +157,18 @@ def a_load_fails_between_two_tables(scene: Scene) -> Steps:
 
 GUARDS = [
     Guard(
+        4, "an error stops its bot alone", put("pipelines.reader.ApiError", Unknown),
+        one_bot_fails, "it stops the others",
+    ),
+    Guard(
         4, "a state counts with its package",
         put("pipelines.cursor._STATE", _LAST_STATE),
-        a_load_fails_when_its_state_is_written, MISSING, (counts_believed,),
+        a_load_fails_when_its_state_is_written, MISSING, (counts_believed,), is_long=True,
     ),
     Guard(
         4, "what is dated ahead moves no cursor",
         around("pipelines.source._moves", ahead_of_time), one_is_dated_ahead,
-        MISSING, (counts_believed,),
+        MISSING, (counts_believed,), is_long=True,
     ),
     Guard(
         4, "a new bot starts at the start date",
@@ -172,21 +176,17 @@ GUARDS = [
         (counts_believed, put("pipelines.gptbots.history.History.read", cursor_alone)),
     ),
     Guard(
-        4, "an error stops its bot alone", put("pipelines.reader.ApiError", Unknown),
-        one_bot_fails, "it stops the others",
-    ),
-    Guard(
         4, "a backfill moves no cursor",
         put("pipelines.backfill.Loading", lambda run, **_: Loading(run, moving=True)),
         a_range_is_read_again, "a cursor has moved",
     ),
     Guard(
-        5, "what a dead sync left is thrown away", put("pipelines.loader._remove", always(None)),
-        a_process_is_killed_in_a_load, "rows are stale",
-    ),
-    Guard(
         5, "each table is compared with itself",
         reword("pipelines.news._CHANGES", "known_changes", "known"),
         a_load_fails_between_two_tables, "changes are missing",
+    ),
+    Guard(
+        5, "what a dead sync left is thrown away", put("pipelines.loader._remove", always(None)),
+        a_process_is_killed_in_a_load, "rows are stale", is_long=True,
     ),
 ]  # fmt: skip

@@ -72,6 +72,11 @@ def windows_touch(scene: Scene) -> Steps:
 
 GUARDS = [
     Guard(
+        3, "a row at a cut belongs to one window",
+        put("pipelines.gptbots.scan._within", lambda rows, _: rows), windows_touch,
+        "taken from two windows",
+    ),
+    Guard(
         3, "one row a conversation in a load",
         reword(CURRENT, ") = 1", ") > 0"), one_settles_while_pages_are_read,
         "a row is loaded twice",
@@ -89,10 +94,5 @@ GUARDS = [
         3, "nothing older than what is known",
         reword(CURRENT, "newest.last_activity_at >= known.last_activity_at", "true"),
         one_goes_back_between_syncs, "rows are stale",
-    ),
-    Guard(
-        3, "a row at a cut belongs to one window",
-        put("pipelines.gptbots.scan._within", lambda rows, _: rows), windows_touch,
-        "taken from two windows",
     ),
 ]  # fmt: skip

@@ -176,7 +176,7 @@ GUARDS = [
     ),
     Guard(
         6, "what is known to have moved on is not gone", whatever_is_known,
-        one_moves_on_to_a_later_chunk, WRONGLY, (moved_on_marked, counts_believed),
+        one_moves_on_to_a_later_chunk, WRONGLY, (moved_on_marked, counts_believed), is_long=True,
     ),
     Guard(
         6, "what has moved on is not marked", moved_on_marked,

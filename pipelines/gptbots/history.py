@@ -83,7 +83,7 @@ class History:
         self._server.counted_windows = expected.counted_windows
         self._server.largest_before = expected.largest_page
         recent = Window(milliseconds(start), self._whole.end)
-        if self.known(expected) <= LARGEST_PAGE and not expected.counted_windows:
+        if self.known(expected) < LARGEST_PAGE and not expected.counted_windows:
             recent = self._whole  # a page: reading all costs no more than reading and counting
         first = await self._scan.first(recent)
         self._began = milliseconds(start) if self.known(expected) else self._server.settled

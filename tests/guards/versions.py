@@ -73,7 +73,7 @@ def windows_touch(scene: Scene) -> Steps:
 GUARDS = [
     Guard(
         3, "a row at a cut belongs to one window",
-        put("pipelines.gptbots.scan._within", lambda rows, _: rows), windows_touch,
+        put("pipelines.gptbots.attempt._between", lambda rows, *_: rows), windows_touch,
         "taken from two windows",
     ),
     Guard(

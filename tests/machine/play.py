@@ -305,7 +305,8 @@ class Play:
         keys = sorted(
             key for key, of in rows if of["bot"] in self.configured and not of["deleted_at"]
         )
-        if not keys:
+        # One that is not there upstream either belongs to a bot that has lost all.
+        if not keys or any(self.world.find(i) is None for _, i in keys):
             return False
         tally["repairs"] += 1
         lost = keys[row % len(keys)]

@@ -234,7 +234,7 @@ def test_pages_that_cannot_overlap_cost_a_second_pass(
     upstream = simulate(make_world(chatbots={"web": 45}), IGNORES_SIZES)
     (reading,) = sweep(upstream)
     assert reading.certificate is not None
-    assert reading.certificate.requests == len(upstream.log) == 2 + 2 * 6
+    assert reading.certificate.requests == len(upstream.log) == 2 + 2 * 6 + 1
 
 
 class Restless:

@@ -167,7 +167,9 @@ SYNC_WINDOWS = Table(
         "window_start": Column(INSTANT, "first instant asked for; null for a sweep"),
         "window_end": Column(INSTANT, "instant before which was asked; null for a sweep"),
         "total_before": Column(COUNT, "the server's count with the first page, if it gave one"),
-        "total_after": Column(COUNT, "the server's count with the last page, if it gave one"),
+        "total_after": Column(
+            COUNT, "the server's count after, told or shown by where its list ends"
+        ),
         "distinct_rows": Column(COUNT, "distinct conversations read", nullable=False),
         "requests": Column(COUNT, "pages asked for", nullable=False),
         "certified": Column(FLAG, "whether the read was shown to be complete", nullable=False),

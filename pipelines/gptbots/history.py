@@ -182,16 +182,17 @@ class History:
 
     def certificate(self, known: int, *, certified: bool) -> Certificate:
         """Return how the count of all history compares with the conversations known."""
-        counted = "an unknown number" if self.counted is None else f"{self.counted}"
-        evidence = f"the server counts {counted}, known are {known}"
+        told = self._server.counts_windows
+        counted = "another number" if self.counted is None else f"{self.counted}"
+        evidence = f"the server {'counts' if told else 'lists'} {counted}, known are {known}"
         return Certificate(
             kind="history",
             window_start=instant(self._whole.start),
             window_end=instant(self._whole.end),
-            total_before=self.counted,
+            total_before=self.counted if told else None,
             total_after=self.counted,
             distinct_rows=known,
-            requests=1,
+            requests=self._server.spent.pop(self._whole, 0),
             certified=certified,
             evidence=evidence,
             started_at=self._now,

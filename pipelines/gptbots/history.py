@@ -80,8 +80,7 @@ class History:
         Raises:
             NotCertified: see `Scan.read`.
         """
-        self._server.counted_windows = expected.counted_windows
-        self._server.largest_before = expected.largest_page
+        self._remember(expected)
         recent = Window(milliseconds(start), self._whole.end)
         if self.known(expected) < LARGEST_PAGE and not expected.counted_windows:
             recent = self._whole  # a page: reading all costs no more than reading and counting
@@ -102,6 +101,10 @@ class History:
             if certificate and recent == self._whole:
                 self.counted = certificate.distinct_rows if readings == 1 else None
 
+    def _remember(self, expected: Expected) -> None:
+        self._server.counted_windows = expected.counted_windows
+        self._server.largest_before = expected.largest_page
+
     @property
     def bot_ids(self) -> Collection[str]:
         """The ids that the bot's conversations bear, as far as any was seen."""
@@ -119,6 +122,7 @@ class History:
         Raises:
             NothingThere: it answers with none at all, though some are known.
         """
+        self._remember(expected)
         known = self.known(expected) + more
         if self.counted != known:
             await self._count(known)

@@ -56,7 +56,8 @@ class Verified:
         """Return the document that `--json` prints."""
         bots = [
             {
-                **asdict(self.outcome.bots[name]),
+                **(told := asdict(self.outcome.bots[name])),
+                "marked": told["deleted"],
                 **{kind: sorted(ids) for kind, ids in asdict(difference).items()},
             }
             for name, difference in self.differences.items()

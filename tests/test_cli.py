@@ -165,20 +165,51 @@ def test_a_source_without_a_bot_can_not_be_chosen(
     assert nothing_written(project.folder)
 
 
-def test_sweeps_now_and_then_are_not_in_this_version(
+def test_verify_names_what_differs_and_mends_it_when_told(
     project: Project, make_world: MakeWorld, simulate: Simulate
 ) -> None:
-    upstream = simulate(make_world(chatbots={"web": 1}))
-    project.configure(upstream, okchat={"sweep_every": "1h"})
+    world = make_world(bots={"support": 20}, chatbots={"web": 5})
+    project.configure(simulate(world))
+    assert convoy("sync", "--no-models").returncode == 0
+    gone = str(world.truth("gptbots")[10]["conversation_id"])
+    world.delete(gone)
 
-    done = convoy("sync")
+    told = convoy("verify")
+    assert told.returncode == 1
+    assert f"gptbots support: 1 deleted: {gone}" in told.stdout
+    assert "DIFFERS" in told.stdout
+    shown = convoy("verify", "--json", "--source", "gptbots")
+    assert shown.returncode == 1
+    (found,) = json.loads(shown.stdout)["bots"]
+    assert found["deleted"] == [gone]
+    assert (found["missing"], found["stale"], found["marked"]) == ([], [], 0)
 
-    assert done.returncode == 2
-    assert one_sentence(done.stderr)
-    assert "sources.okchat.sweep_every" in done.stderr
-    assert '"0"' in done.stderr
-    assert "this version" in done.stderr
-    assert nothing_written(project.folder)
+    assert convoy("verify", "--repair").returncode == 0
+    assert convoy("verify").returncode == 0
+    status = json.loads(convoy("status", "--json").stdout)
+    (support,) = [bot for bot in status["bots"] if bot["bot"] == "support"]
+    assert (support["conversations"], support["deleted"], support["certified"]) == (19, 1, True)
+    assert support["evidence"] == "the server counts 19, known are 19"
+
+
+def test_a_range_is_read_again_and_a_wrong_one_is_a_usage_error(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 20}, chatbots={"web": 5})
+    project.configure(simulate(world))
+    assert convoy("sync", "--no-models").returncode == 0
+    world.settle(str(world.truth("gptbots")[15]["conversation_id"]), Decimal(1))
+    done = convoy("backfill", "--from", "2020-01-01", "--to", "2100-01-01", "--no-models", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["rows_loaded"] == 1
+    for start, end, says in (
+        ("soon", "2100-01-01", "--from"),
+        ("2021-01-01", "2020-01-01", "must lie before"),
+    ):
+        wrong = convoy("backfill", "--from", start, "--to", end)
+        assert wrong.returncode == 2
+        assert says in wrong.stderr
+        assert "Traceback" not in wrong.stderr
 
 
 def test_a_warehouse_that_is_another_kind_of_file_is_left_alone(

@@ -31,7 +31,6 @@ from hypothesis.strategies._internal.featureflags import FeatureFlags
 from machine import ledger
 from machine.bots import BEFALLS
 from machine.deaths import PLACES
-from machine.offers import BACKFILLS, MARKS, VERIFIES
 from machine.play import Plan, Play, instant
 from machine.tally import failed, log, report, tally
 
@@ -182,9 +181,8 @@ class Machine(RuleBasedStateMachine):
     def restore(self, row: int) -> None:
         gone = self.play.deleted
         found = self.play.world._rows[gone[row % len(gone)]]  # noqa: SLF001 - deleted ones are nowhere else
-        if MARKS or self.is_within_reach(found):
-            gone.remove(found.conversation_id)
-            self.play.world.restore(found.conversation_id)
+        gone.remove(found.conversation_id)
+        self.play.world.restore(found.conversation_id)
 
     @step(turned=turns)
     def turn_knob(self, turned: tuple[str, Any]) -> None:
@@ -252,7 +250,6 @@ class Machine(RuleBasedStateMachine):
             return self.idle()
         return self.play.quiesce(chosen, again=again)
 
-    @precondition(lambda _: BACKFILLS)
     @step(account=pick, row=pick)
     def settle_too_late_and_backfill(self, account: int, row: int) -> None:
         self.play.quiesce()
@@ -264,7 +261,6 @@ class Machine(RuleBasedStateMachine):
         self.play.backfill(at - around, at + around, [found.home.name])
         return self.play.quiesce()
 
-    @precondition(lambda _: VERIFIES)
     @step(row=pick)
     def lose_a_row_and_repair(self, row: int) -> None:
         self.play.quiesce()

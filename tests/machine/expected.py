@@ -22,14 +22,13 @@ _MARKING = {"deleted_at", "observed_at"}
 class Quiet:
     """A quiet world, what was stored before its sync and after.
 
-    `states`: OKChat sends states; `marks`: deletions are marked.
+    `states`: OKChat sends states.
     """
 
     world: World
     states: bool
     before: Stored
     after: Stored
-    marks: bool
 
     def live(self, account: Account) -> dict[Key, Row]:
         """Return the rows that the account's API would send, as they must be stored."""
@@ -70,7 +69,7 @@ class Quiet:
         assert key in self.before.conversations, f"{key} was never in {account.name}"
         was, now = self.before.conversations[key], self.after.conversations[key]
         _assert_same(_without(now, _MARKING), _without(was, _MARKING))
-        if self.marks and not self.lost_all(account):
+        if not self.lost_all(account):
             assert now["deleted_at"] is not None, f"{key} is gone upstream and not marked"
         else:
             assert now["deleted_at"] == was["deleted_at"]

@@ -17,15 +17,16 @@ from project import Project
 
 from machine import deaths
 from machine.expected import Quiet
-from machine.offers import MARKS, VERIFIES, backfill, verify
 from machine.stored import Stored, assert_goes_on, stored
 from machine.tally import tally
 from pipelines import settings
 from pipelines import sync as syncing
+from pipelines.backfill import backfill
 from pipelines.errors import ConvoyError
 from pipelines.jobs import BotName
 from pipelines.settings import duration
 from pipelines.simulator import Faults, Simulator, World
+from pipelines.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -181,7 +182,6 @@ class Play:
         """Sync, and look at what became of the warehouse, whatever happened."""
         self._keep_up()
         tally["syncs"] += 1
-        options = {"yes": yes} if MARKS else {}
         try:
             return syncing.sync(
                 self.settings(),
@@ -189,7 +189,7 @@ class Play:
                 models=False,
                 patience=patience,
                 tell=tell,
-                **options,
+                yes=yes,
             )
         finally:
             self.look()
@@ -255,16 +255,16 @@ class Play:
         before = self.seen
         outcome = self.sync(sources, yes=True)
         states = not self.upstream.knobs.omit_state
-        quiet = Quiet(self.world, states, before, self.seen, MARKS)
+        quiet = Quiet(self.world, states, before, self.seen)
         chosen = self.chosen(sources)
-        emptied = {a.name for a in chosen if MARKS and quiet.lost_all(a)}
+        emptied = {a.name for a in chosen if quiet.lost_all(a)}
         read = {a.name for a in chosen if a.is_open}
         self._assert_told(outcome, chosen, emptied)
         quiet.assert_right(read)
         self._assert_every_credit_once(read)
         if again:
             self._assert_nothing_new(self.sync(sources, yes=True), chosen)
-        if VERIFIES and not sources and not emptied and read == self.configured:
+        if not sources and not emptied and read == self.configured:
             assert verify(self.settings()).agrees
 
     def _assert_told(
@@ -286,10 +286,10 @@ class Play:
     def _assert_nothing_new(self, outcome: Outcome, chosen: Iterable[Account]) -> None:
         assert (outcome.rows_loaded, outcome.changes) == (0, 0)
         for account in chosen:
-            if account.is_open and account.api == "gptbots" and not MARKS:
+            if account.is_open and account.api == "gptbots":
                 of = outcome.bots[BotName(account.api, account.name)]
-                fits = len(account.timeline.rows()) <= 100
-                assert of.requests <= 3 or not fits or self.upstream.knobs.gptbots_page_cap, of
+                fits = len(account.timeline.rows()) < 100
+                assert of.requests <= 2 or not fits or self.upstream.knobs.gptbots_page_cap, of
 
     def backfill(self, since: datetime, until: datetime, bots: Collection[str]) -> None:
         """Read a stretch of the past again."""

@@ -332,7 +332,7 @@ def play(machine: type[Machine], steps: int) -> None:
 
 @pytest.mark.timeout(900)
 def test_some_steps() -> None:
-    play(seed(1)(Machine), 200)
+    play(seed(1)(Machine), 60)
 
 
 @pytest.mark.long

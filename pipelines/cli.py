@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from pipelines.errors import ConvoyError, Stopped
+
+if TYPE_CHECKING:
+    from pipelines.outcome import Outcome
 
 app = typer.Typer(
     name="convoy",
@@ -77,11 +80,7 @@ def sync(
     sources = [s.value for s in source or ()]
     with _stopping(), output.progress(quiet=as_json) as tell:
         outcome = run.sync(configured, sources=sources, models=not no_models, yes=yes, tell=tell)
-    if as_json:
-        output.print_json(outcome.as_json())
-    else:
-        output.summary(outcome)
-    raise typer.Exit(0 if outcome.complete else 1)
+    _end(outcome, as_json=as_json)
 
 
 @app.command()
@@ -111,11 +110,7 @@ def backfill(
         outcome = run.backfill(
             configured, start, end, bots=bot or (), models=not no_models, tell=tell
         )
-    if as_json:
-        output.print_json(outcome.as_json())
-    else:
-        output.summary(outcome)
-    raise typer.Exit(0 if outcome.complete else 1)
+    _end(outcome, as_json=as_json)
 
 
 @app.command()
@@ -275,6 +270,16 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+
+
+def _end(outcome: "Outcome", *, as_json: bool) -> NoReturn:
+    from pipelines import output
+
+    if as_json:
+        output.print_json(outcome.as_json())
+    else:
+        output.summary(outcome)
+    raise typer.Exit(0 if outcome.complete else 1)
 
 
 @contextmanager

@@ -89,6 +89,11 @@ class Project:
         """Rows of a table of `chat`."""
         return int(self.rows(f"select count(*) as n from chat.{table}")[0]["n"])  # noqa: S608
 
+    def marked(self) -> set[str]:
+        """Conversations that are marked as gone upstream."""
+        rows = self.rows("from chat.conversations where deleted_at is not null")
+        return {row["conversation_id"] for row in rows}
+
     def counts(self) -> dict[str, int]:
         """Rows of the tables that a sync with nothing new leaves alone."""
         names = ("conversations", "last_messages", "conversation_changes", "rejected_rows")
@@ -98,6 +103,14 @@ class Project:
 def bot(outcome: Outcome, name: str) -> BotOutcome:
     """Return what a sync did for the bot of that name."""
     return next(of for key, of in outcome.bots.items() if key.bot == name)
+
+
+def ids(world: World, name: str) -> list[str]:
+    """Return the ids of a bot's conversations, newest first."""
+    api = world.accounts[name].api
+    return [
+        str(row["conversation_id" if api == "gptbots" else "id"]) for row in world.truth(api, name)
+    ]
 
 
 def assert_equal_to_truth(project: Project, world: World, *names: str) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from project import Project, assert_equal_to_truth, bot
+from project import Project, assert_equal_to_truth, bot, ids
 from upstream import EVERY_WAY
 
 from pipelines.simulator import Faults, Knobs
@@ -14,17 +14,7 @@ from pipelines.simulator import Faults, Knobs
 if TYPE_CHECKING:
     from conftest import MakeWorld, Simulate
 
-    from pipelines.simulator import Request, World
-
-
-def marked(project: Project) -> set[str]:
-    rows = project.rows("from chat.conversations where deleted_at is not null")
-    return {row["conversation_id"] for row in rows}
-
-
-def ids(world: World, name: str) -> list[str]:
-    key = "conversation_id" if world.accounts[name].api == "gptbots" else "id"
-    return [str(row[key]) for row in world.truth(world.accounts[name].api, name)]
+    from pipelines.simulator import Request
 
 
 @pytest.mark.parametrize("knobs", EVERY_WAY[::7], ids=repr)
@@ -41,10 +31,10 @@ def test_an_old_and_a_new_one_are_marked_by_one_sync_and_nothing_else(
     outcome = project.sync()
     assert outcome.complete
     assert (bot(outcome, "support").deleted, bot(outcome, "web").deleted) == (2, 2)
-    assert marked(project) == gone
+    assert project.marked() == gone
     before = project.counts()
     assert project.sync().complete
-    assert (marked(project), project.counts()) == (gone, before)
+    assert (project.marked(), project.counts()) == (gone, before)
 
 
 def test_what_is_marked_keeps_all_its_fields(
@@ -58,7 +48,7 @@ def test_what_is_marked_keeps_all_its_fields(
     for name in ("support", "web"):
         world.delete(ids(world, name)[3])
     project.sync()
-    assert len(marked(project)) == 2
+    assert len(project.marked()) == 2
     after = project.rows("select * exclude deleted_at from chat.conversations order by all")
     assert after == before
     assert project.rows("from chat.last_messages order by all") == messages
@@ -75,14 +65,14 @@ def test_one_that_comes_back_is_unmarked(
     for conversation_id in gone:
         world.delete(conversation_id)
     project.sync()
-    assert marked(project) == set(gone)
+    assert project.marked() == set(gone)
     for conversation_id in gone:
         world.restore(conversation_id)
         if again == "with news":
             world.advance(timedelta(seconds=1), activity=False)
             world.chat(conversation_id)
     assert project.sync().complete
-    assert marked(project) == set()
+    assert project.marked() == set()
     assert_equal_to_truth(project, world)
 
 
@@ -103,7 +93,7 @@ def test_a_bot_that_is_gone_or_answers_with_nothing_marks_nothing(
     outcome = project.sync(yes=yes)
     assert {name.bot for name, of in outcome.bots.items() if of.error} == {"support", "web"}
     assert not outcome.complete
-    assert marked(project) == set()
+    assert project.marked() == set()
 
 
 def test_more_than_the_share_is_marked_only_when_told(
@@ -119,9 +109,9 @@ def test_more_than_the_share_is_marked_only_when_told(
     for name in ("support", "web"):
         assert "30 of 100 conversations" in str(bot(outcome, name).error)
         assert "--yes" in str(bot(outcome, name).error)
-    assert marked(project) == set()
+    assert project.marked() == set()
     assert project.sync(yes=True).complete
-    assert marked(project) == gone
+    assert project.marked() == gone
 
 
 def test_the_share_is_configured(
@@ -134,7 +124,7 @@ def test_the_share_is_configured(
     for conversation_id in [*ids(world, "support")[10:40], *ids(world, "web")[5:95]]:
         world.delete(conversation_id)
     assert project.sync().complete
-    assert len(marked(project)) == 120
+    assert len(project.marked()) == 120
 
 
 def test_a_few_are_marked_whatever_their_share(
@@ -146,7 +136,7 @@ def test_a_few_are_marked_whatever_their_share(
     for conversation_id in ids(world, "support")[:10]:
         world.delete(conversation_id)
     assert project.sync().complete
-    assert len(marked(project)) == 10
+    assert len(project.marked()) == 10
 
 
 @pytest.mark.parametrize("knobs", [Knobs(), Knobs(total="page"), Knobs(order="unordered")])
@@ -169,10 +159,10 @@ def test_one_that_chats_again_while_it_is_looked_for_is_not_marked(
     upstream.on_request = hook
     project.sync()
     upstream.on_request = None
-    assert not marked(project) & set(ids(world, "support"))
+    assert not project.marked() & set(ids(world, "support"))
     assert project.sync().complete
-    assert len(marked(project)) == 1
-    assert not marked(project) & set(ids(world, "support"))
+    assert len(project.marked()) == 1
+    assert not project.marked() & set(ids(world, "support"))
 
 
 def test_a_bot_of_another_key_does_not_mark_what_the_former_left(
@@ -184,7 +174,7 @@ def test_a_bot_of_another_key_does_not_mark_what_the_former_left(
     project.sync()
     project.configure(upstream, bots=["old"], keys={"old": world.keys["new"]})
     assert project.sync().complete
-    assert marked(project) == set()
+    assert project.marked() == set()
     stored = {row["conversation_id"] for row in project.rows("from chat.conversations")}
     assert stored == {*ids(world, "old"), *ids(world, "new")}
     assert project.sync().rows_loaded == 0
@@ -202,10 +192,10 @@ def test_a_failing_look_marks_nothing_and_the_next_sync_does(
     upstream.faults = Faults(server_error=1.0, only=gone)
     outcome = project.sync(patience=0.5)
     assert "the server failed" in str(bot(outcome, "web").error)
-    assert marked(project) == set()
+    assert project.marked() == set()
     upstream.faults = Faults()
     assert project.sync().complete
-    assert marked(project) == {gone}
+    assert project.marked() == {gone}
 
 
 def test_what_is_gone_leaves_no_trace_of_change(

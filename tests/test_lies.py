@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from project import Project, assert_equal_to_truth, bot
+from project import Project, assert_equal_to_truth, bot, ids
 
 from pipelines.jobs import BotName
 from pipelines.simulator import ABSENT, Knobs
@@ -14,18 +14,6 @@ from pipelines.verify import verify
 
 if TYPE_CHECKING:
     from conftest import MakeWorld, Simulate
-
-    from pipelines.simulator import World
-
-
-def marked(project: Project) -> set[str]:
-    rows = project.rows("from chat.conversations where deleted_at is not null")
-    return {row["conversation_id"] for row in rows}
-
-
-def ids(world: World, name: str) -> list[str]:
-    key = "conversation_id" if world.accounts[name].api == "gptbots" else "id"
-    return [str(row[key]) for row in world.truth(world.accounts[name].api, name)]
 
 
 @pytest.mark.parametrize("others_gone", [0, 1])
@@ -41,10 +29,10 @@ def test_one_that_becomes_unreadable_is_not_gone(
     for conversation_id in gone:
         world.delete(conversation_id)
     assert project.sync().complete
-    assert marked(project) == set(gone)
+    assert project.marked() == set(gone)
     found = verify(project.settings(), repair=True, patience=20.0)
     assert not found.differences[BotName("gptbots", "support")].deleted
-    assert marked(project) == set(gone)
+    assert project.marked() == set(gone)
     assert project.sync().complete
 
 
@@ -59,7 +47,7 @@ def test_many_that_become_unreadable_are_not_gone(
         world.edit(conversation_id, cost_credit="free")
     world.delete(support[240])
     assert project.sync().complete
-    assert marked(project) == {support[240]}
+    assert project.marked() == {support[240]}
 
 
 def test_a_bot_whose_rows_bear_no_id_has_its_deletions_marked(
@@ -74,7 +62,7 @@ def test_a_bot_whose_rows_bear_no_id_has_its_deletions_marked(
     world.delete(gone)
     outcome = project.sync()
     assert (outcome.complete, bot(outcome, "support").history) == (True, "agrees")
-    assert marked(project) == {gone}
+    assert project.marked() == {gone}
 
 
 def test_rows_that_bear_no_id_are_taken_for_the_bot_that_was_asked(
@@ -95,7 +83,7 @@ def test_rows_that_bear_no_id_are_taken_for_the_bot_that_was_asked(
     text = text.replace(world.chatbot_ids["site"], world.chatbot_ids["shop"])
     (project.folder / ".dlt" / "secrets.toml").write_text(text, encoding="utf-8")
     assert project.sync().complete
-    assert marked(project) == set()
+    assert project.marked() == set()
     stored = {row["conversation_id"] for row in project.rows("from chat.conversations")}
     assert stored == before | {*ids(world, "new"), *ids(world, "shop")}
 
@@ -114,7 +102,7 @@ def test_a_bot_of_another_name_has_what_went_meanwhile_marked(
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"support"', '"help"').replace('"web"', '"site"'), "utf-8")
     assert project.sync().complete
-    assert marked(project) == gone
+    assert project.marked() == gone
 
 
 def test_one_that_comes_back_as_it_was_earlier_is_unmarked(
@@ -167,7 +155,7 @@ def test_a_page_that_is_not_the_whole_window_is_not_taken_for_it(
     for conversation_id in gone:
         world.delete(conversation_id)
     assert project.sync().complete
-    assert marked(project) == set(gone)
+    assert project.marked() == set(gone)
     stored = {row["conversation_id"] for row in project.rows("from chat.conversations")}
     assert {*recent, *begun} <= stored
 
@@ -187,7 +175,7 @@ def test_pages_that_are_capped_do_not_hide_a_deletion(
     gone = ids(world, "support")[30]
     world.delete(gone)
     assert project.sync().complete
-    assert marked(project) == {gone}
+    assert project.marked() == {gone}
 
 
 def test_more_than_the_share_is_not_marked_between_sweeps_either(
@@ -203,4 +191,4 @@ def test_more_than_the_share_is_not_marked_between_sweeps_either(
     for conversation_id in web[1000:1020]:
         world.delete(conversation_id)
     assert "max_deleted_share" in str(bot(project.sync(), "web").error)
-    assert marked(project) == set()
+    assert project.marked() == set()

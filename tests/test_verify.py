@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from project import Project, assert_equal_to_truth, bot
+from project import Project, assert_equal_to_truth, bot, ids
 
 from pipelines.backfill import backfill
 from pipelines.errors import ConfigurationError
@@ -44,14 +44,9 @@ def lose(project: Project, *ids: str) -> None:
             connection.execute(sql, [list(ids)])
 
 
-def ids(world: World, api: str, name: str) -> list[str]:
-    key = "conversation_id" if api == "gptbots" else "id"
-    return [str(row[key]) for row in world.truth(api, name)]  # type: ignore[arg-type]
-
-
 def spoilt(project: Project, world: World) -> dict[BotName, dict[str, set[str]]]:
     """Let old conversations of both APIs be missing, stale and gone."""
-    support, web = ids(world, "gptbots", "support"), ids(world, "okchat", "web")
+    support, web = ids(world, "support"), ids(world, "web")
     lose(project, support[200], web[20])
     with duckdb.connect(str(project.warehouse)) as connection:
         # As if a newer reading had been lost.
@@ -115,7 +110,7 @@ def test_an_ordinary_sync_fills_an_old_gap(
     world = make_world(bots={"support": 300}, chatbots={"web": 60})
     project.configure(simulate(world))
     project.sync()
-    lose(project, ids(world, "gptbots", "support")[200], ids(world, "okchat", "web")[30])
+    lose(project, ids(world, "support")[200], ids(world, "web")[30])
     outcome = project.sync()
     assert (outcome.complete, outcome.rows_loaded) == (True, 2)
     assert bot(outcome, "support").history == "agrees"
@@ -145,7 +140,7 @@ def test_rows_that_cannot_be_read_are_counted_once_and_no_gap(
     project: Project, make_world: MakeWorld, simulate: Simulate
 ) -> None:
     world = make_world(bots={"support": 300})
-    bad = ids(world, "gptbots", "support")[200:203]
+    bad = ids(world, "support")[200:203]
     for conversation_id in bad:
         world.edit(conversation_id, message_count="many")
     upstream = simulate(world)
@@ -155,7 +150,7 @@ def test_rows_that_cannot_be_read_are_counted_once_and_no_gap(
         assert outcome.complete
         assert bot(outcome, "support").history == "agrees"
     assert bot(outcome, "support").requests <= 2
-    gone = ids(world, "gptbots", "support")[100]
+    gone = ids(world, "support")[100]
     world.delete(gone)
     assert project.sync().complete
     rows = project.rows("from chat.conversations where deleted_at is not null")
@@ -205,7 +200,7 @@ def test_a_backfill_never_puts_an_older_version_over_a_newer_one(
     """The warehouse knows a version that upstream, as restored from a backup, does not."""
     world = make_world(bots={"support": 30}, chatbots={"web": 30})
     project.configure(simulate(world))
-    support, web = ids(world, "gptbots", "support")[20], ids(world, "okchat", "web")[20]
+    support, web = ids(world, "support")[20], ids(world, "web")[20]
     before = {row["conversation_id"]: row for row in world.truth("gptbots", "support")}[support]
     world.advance(timedelta(seconds=1), activity=False)
     project.sync()

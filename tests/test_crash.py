@@ -42,7 +42,13 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no thread of ours holds a lock meanwhile
     )
+
+
+def _hear_ctrl_c() -> None:
+    """Undo what a shell does to programs in its background: they, and theirs, ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str, str]:

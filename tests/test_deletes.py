@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.simulator import Request
 
 
-@pytest.mark.parametrize("knobs", EVERY_WAY[::7], ids=repr)
+@pytest.mark.parametrize("knobs", EVERY_WAY[::19], ids=repr)
 def test_an_old_and_a_new_one_are_marked_by_one_sync_and_nothing_else(
     project: Project, make_world: MakeWorld, simulate: Simulate, knobs: Knobs
 ) -> None:

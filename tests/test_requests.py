@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipelines.simulator import Request
 
 
-@pytest.mark.parametrize("knobs", EVERY_WAY[::5], ids=repr)
+@pytest.mark.parametrize("knobs", EVERY_WAY[::11], ids=repr)
 def test_nothing_new_costs_two_requests_a_bot_and_says_that_all_is_counted(
     project: Project, make_world: MakeWorld, simulate: Simulate, knobs: Knobs
 ) -> None:

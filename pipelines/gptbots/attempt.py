@@ -19,7 +19,7 @@ class Attempt:
     window: Window
     settled: int
     first: Page
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime
     last_page: int | None = None
     pages: list[Page] = field(init=False)
 

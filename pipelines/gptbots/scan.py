@@ -11,7 +11,7 @@ or without those that are now seen to have moved on.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 
 import pyarrow.compute as pc
@@ -54,10 +54,8 @@ class Scan:
     which is what their proof rests on. Later ones are proved only by fitting in one page.
     """
 
-    def __init__(
-        self, ask: Ask | Server, *, ahead: int = 8, window_rows: int = WINDOW_ROWS
-    ) -> None:
-        self.server = ask if isinstance(ask, Server) else Server(ask)
+    def __init__(self, ask: Ask, *, ahead: int = 8, window_rows: int = WINDOW_ROWS) -> None:
+        self.server = Server(ask)
         self._ahead = ahead
         self._window_rows = window_rows
         self._firsts: dict[Window, Page] = {}
@@ -84,7 +82,8 @@ class Scan:
 
     def one_page(self, window: Window, evidence: str) -> Reading:
         """Return page 1 of a window, asked for by `first`, as all there is in it."""
-        return self._reading(Attempt(window, 0, self._firsts.pop(window)), evidence)
+        first = self._firsts.pop(window)
+        return self._reading(Attempt(window, 0, first, first.at), evidence)
 
     async def windows(self, windows: Iterable[Window]) -> AsyncIterator[Reading]:
         """Yield certified readings of windows, in their order.
@@ -120,9 +119,9 @@ class Scan:
     async def _window(self, window: Window) -> Reading | list[Window]:
         """Read a window; where it is too large or did not hold still, return its parts."""
         for _ in range(_TRIES):
-            settled = self.server.settled
+            settled, started_at = self.server.settled, datetime.now(UTC)
             first = self._firsts.pop(window, None) or await self.server.page(window, 1)
-            attempt = Attempt(window, settled, first)
+            attempt = Attempt(window, settled, first, started_at)
             if await self._is_one_page(attempt):
                 return self._reading(attempt, "fits in one page")
             if parts := await self._parts(attempt):

@@ -144,7 +144,7 @@ GUARDS = [
     Guard(
         2, "what does not hold still is an error",
         around("pipelines.gptbots.scan.Scan.windows", silent), nothing_holds_still,
-        "calls itself complete",
+        "calls itself complete", (counts_believed,),
     ),
     Guard(
         2, "what failed ends with 1",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from project import bot
 
 from guards.guard import Guard, always, always_later, around, put, reword
-from guards.windows import counts_believed
+from guards.windows import LARGE, counts_believed
 from pipelines.errors import NothingThere
 from pipelines.okchat.lookup import Lookup
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipelines.jobs import OkchatTask
 
 WRONGLY = "rows are marked that are there"
-TWO_BOTS: dict[str, Any] = {"bots": {"support": 8, "other": 40}}
+TWO_BOTS: dict[str, Any] = {"bots": {"support": LARGE, "other": 200}}
 TWO_CHATBOTS: dict[str, Any] = {"chatbots": {"web": 8, "other": 40}}
 
 # What is taken out.
@@ -30,6 +30,7 @@ TWO_CHATBOTS: dict[str, Any] = {"chatbots": {"web": 8, "other": 40}}
 whatever_is_known = put(
     "pipelines.reconcile._Marking.gone", lambda self, name: dict(self._run.gone[name])
 )
+any_share_marked = put("pipelines.reconcile._Marking.allows", always(value=True))
 moved_on_marked = reword(
     "pipelines.live._MARK", "and c.last_activity_at = gone.last_activity_at", ""
 )
@@ -57,7 +58,7 @@ def not_asked_whether_alive(task: OkchatTask) -> Lookup:
 
 
 def one_hides_while_its_window_is_read(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     yield
     newest = scene.ids("support")[0]
     scene.before_request(1, lambda: scene.world.delete(newest))
@@ -87,10 +88,11 @@ def one_moves_on_to_a_later_chunk(scene: Scene) -> Steps:
 def all_are_gone_from_a_bot(scene: Scene) -> Steps:
     scene.open_synced(**TWO_BOTS, configured=["support"])
     yield
-    _delete(scene, "support", 8)
+    _delete(scene, "support", LARGE)
     outcome = scene.sync()
-    assert not outcome.complete, "it calls itself complete"
-    assert "no conversation at all" in str(bot(outcome, "support").error)
+    assert not outcome.complete
+    error = str(bot(outcome, "support").error)
+    assert "no conversation at all" in error, "it does not say what is wrong"
     scene.assert_marked()
 
 
@@ -185,16 +187,14 @@ GUARDS = [
     Guard(
         6, "a bot without any is an error",
         around("pipelines.gptbots.history.History._count", nothing_is_an_answer),
-        all_are_gone_from_a_bot,
-        "it calls itself complete",
+        all_are_gone_from_a_bot, "it does not say what is wrong",
     ),
     Guard(
         6, "a list without any is an error",
         around("pipelines.okchat.scan.ids", nothing_is_a_list), all_are_hidden_from_a_list, WRONGLY,
     ),
     Guard(
-        6, "no more than a share", put("pipelines.reconcile._Marking.allows", always(value=True)),
-        many_are_gone, WRONGLY,
+        6, "no more than a share", any_share_marked, many_are_gone, WRONGLY,
     ),
     Guard(
         6, "a chatbot must still be there",
@@ -208,12 +208,12 @@ GUARDS = [
     ),
     Guard(
         6, "the rows of another bot are not this one's",
-        reword("pipelines.live._ABSENT", "and (c.bot_id is null or c.bot_id = w.bot_id)", ""),
-        another_bot, WRONGLY, (counts_believed,),
+        reword("pipelines.live._ABSENT", "c.bot_id = w.bot_id or", "c.bot = w.bot or"),
+        another_bot, WRONGLY, (counts_believed, any_share_marked),
     ),
     Guard(
         6, "the rows of another chatbot are not this one's",
-        reword("pipelines.live._UNSEEN", "and (bot_id is null or bot_id = ?)", "and ? <> ''"),
+        reword("pipelines.live._UNSEEN", "and bot_id = ?", "and ? <> ''"),
         another_chatbot, WRONGLY,
     ),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from machine import deaths
 
 from guards.guard import Guard, always, around, put, reword
-from guards.windows import MISSING, counts_believed
+from guards.windows import LARGE, MISSING, counts_believed
 from pipelines.backfill import backfill
 from pipelines.errors import ApiError, ConvoyError
 from pipelines.sync import Loading
@@ -78,7 +78,7 @@ def fail_in(scene: Scene, table: str) -> None:
 
 
 def a_load_fails_when_its_state_is_written(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     for _ in range(3):
         scene.wait(timedelta(hours=2))
         scene.world.begin("support")
@@ -89,7 +89,7 @@ def a_load_fails_when_its_state_is_written(scene: Scene) -> Steps:
 
 
 def one_is_dated_ahead(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     yield
     scene.until_now()
     ahead = (scene.world.now + AHEAD).timestamp() * 1000
@@ -121,7 +121,7 @@ def one_bot_fails(scene: Scene) -> Steps:
 
 
 def a_range_is_read_again(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     before = scene.cursors()
     scene.wait(timedelta(days=3))
     scene.world.begin("support")
@@ -144,7 +144,7 @@ def a_process_is_killed_in_a_load(scene: Scene) -> Steps:
 
 
 def a_load_fails_between_two_tables(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     scene.wait()
     scene.world.begin("support")
     fail_in(scene, "conversation_changes")

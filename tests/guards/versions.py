@@ -11,6 +11,7 @@ from project import bot
 from upstream import with_gptbots
 
 from guards.guard import Guard, put, reword
+from guards.windows import LARGE
 from pipelines.gptbots.scan import Scan
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def one_goes_back_while_pages_are_read(scene: Scene) -> Steps:
 
 
 def one_goes_back_between_syncs(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     yield
     row = scene.world.accounts["support"].timeline.rows()[-1]
     newest = row.moment

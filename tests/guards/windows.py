@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipelines.gptbots.scan import Scan
 
 MISSING, STALE = "rows are missing", "rows are stale"
+LARGE = 150
+"""Conversations of a bot that is not read whole each time, for want of more than a page."""
 
 # What is taken out.
 
@@ -72,16 +74,16 @@ def one_goes_on_before_its_page_is_read(scene: Scene) -> Steps:
 
 
 def one_settles_late(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     yield
     scene.configure(gptbots={"lookback": "30d"})
-    scene.world.settle(scene.ids("support")[1], Decimal("0.0000000001"))
+    scene.world.settle(scene.ids("support")[9], Decimal("0.0000000001"))
     scene.sync()
     scene.assert_complete()
 
 
 def one_turns_up_in_the_past(scene: Scene) -> Steps:
-    scene.open_synced(bots={"support": 40})
+    scene.open_synced(bots={"support": LARGE})
     yield
     long_ago = (scene.world.now - timedelta(days=40)).timestamp() * 1000
     scene.world.edit(scene.world.begin("support"), recent_chat_time=int(long_ago))

@@ -19,10 +19,10 @@ demo: $(READY) ## a simulated upstream, two syncs, the models, answers
 	$(BIN)/convoy demo
 
 test: $(READY) ## the tests, in minutes
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not long"
 
 test-long: $(READY) ## the tests that take longer
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -n auto --dist worksteal -m long
 
 lint: $(READY) ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .

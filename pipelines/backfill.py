@@ -14,7 +14,7 @@ from pipelines.outcome import Outcome
 from pipelines.reading import Reading
 from pipelines.run import Run, Tell, locked
 from pipelines.settings import Settings
-from pipelines.sync import Loading, with_models
+from pipelines.sync import Loading, show
 
 
 def backfill(  # noqa: PLR0913 - what it may be told, all by name
@@ -54,7 +54,7 @@ def backfill(  # noqa: PLR0913 - what it may be told, all by name
             run.read(jobs, Loading(run, moving=False))
             run.finish()
         if models:
-            with_models(settings, run.outcome, tell)
+            show(settings, run.outcome, tell)
     run.outcome.seconds = time.monotonic() - started
     return run.outcome
 

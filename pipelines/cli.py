@@ -15,6 +15,7 @@ from pipelines.errors import ConvoyError, Stopped
 
 if TYPE_CHECKING:
     from pipelines.outcome import Outcome
+    from pipelines.settings import Settings
 
 app = typer.Typer(
     name="convoy",
@@ -65,7 +66,7 @@ def sync(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load what is new since the last sync, then build the models if anything was.
+    """Load what is new since the last sync, then build the models and publish if anything was.
 
     The first sync of a bot begins at its source's start_date and commits in chunks, oldest
     first: stopped at any moment, the next one goes on where it stood. A later sync reads again
@@ -214,13 +215,32 @@ def models() -> None:
     from pipelines import sync as run
     from pipelines.run import locked
 
-    configured = settings.load(need_bots=False)
-    if not configured.warehouse.exists():
-        message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
-        raise ConvoyError(message)
+    configured = _with_warehouse(settings.load(need_bots=False))
     with locked(configured):
         built = run.build_models(configured)
     output.say(f"{built.models} models built in {built.seconds:.1f} s")
+
+
+@app.command()
+def publish() -> None:
+    """Write the file that dashboards read: the schemas `marts` and `chat`.
+
+    It is put in place by a rename: whoever reads the former one neither waits nor sees half of
+    the new one. Each sync that changed something does this by itself; alone, it is for a new
+    [publish] path. Models that are behind are built first.
+    """
+    from pipelines import output, settings
+    from pipelines import publish as run
+    from pipelines import sync as models
+    from pipelines.run import locked
+
+    configured = _with_warehouse(settings.load(need_bots=False))
+    with locked(configured):
+        if not configured.models_current.exists():
+            models.build_models(configured)
+        made = run.publish(configured)
+    size = f"{made.bytes / 1e6:,.1f} MB"
+    output.say(f"{made.path}: {made.tables} tables, {size}, in {made.seconds:.1f} s")
 
 
 @app.command()
@@ -270,6 +290,13 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+
+
+def _with_warehouse(configured: "Settings") -> "Settings":
+    if not configured.warehouse.exists():
+        message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
+        raise ConvoyError(message)
+    return configured
 
 
 def _end(outcome: "Outcome", *, as_json: bool) -> NoReturn:

@@ -41,12 +41,14 @@ class Outcome:
     changes: int = 0
     models: str = "skipped"
     models_error: str | None = None
+    publish: str = "skipped"
+    publish_error: str | None = None
     seconds: float = 0.0
 
     @property
     def complete(self) -> bool:
-        """Whether everything asked for was read, certified, loaded and modelled."""
-        return self.models_error is None and all(
+        """Whether everything asked for was read, certified, loaded, modelled and published."""
+        return (self.models_error or self.publish_error) is None and all(
             bot.done and bot.error is None and bot.certified for bot in self.bots.values()
         )
 
@@ -70,5 +72,7 @@ class Outcome:
             "bots": [asdict(bot) for bot in self.bots.values()],
             "models": self.models,
             "models_error": self.models_error,
+            "publish": self.publish,
+            "publish_error": self.publish_error,
             "seconds": round(self.seconds, 3),
         }

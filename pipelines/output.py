@@ -33,6 +33,7 @@ if not out.is_terminal:
     out = Console(highlight=False, width=1_000)  # a pipe has no edge to fold at
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 _SHOWN = 12
+_PUBLISHED = {"published": "published, ", "failed": "publishing FAILED, "}
 _EVERY = 30.0
 _UNPRINTABLE = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if i not in (9, 10)}
 
@@ -112,11 +113,11 @@ def summary(outcome: Outcome) -> None:
             f"{'complete' if outcome.complete else 'INCOMPLETE'}: "
             f"{outcome.rows_loaded:,} conversations loaded, {outcome.changes:,} changes, "
             f"{outcome.requests:,} requests, {models.get(outcome.models, outcome.models)}, "
-            f"{outcome.seconds:.1f} s"
+            f"{_PUBLISHED.get(outcome.publish, '')}{outcome.seconds:.1f} s"
         )
     )
-    if outcome.models_error:
-        err.print(Text(outcome.models_error))
+    for error in filter(None, (outcome.models_error, outcome.publish_error)):
+        err.print(Text(error))
 
 
 def differences(found: "Verified") -> None:
@@ -159,6 +160,8 @@ def status(found: Status) -> None:
     out.print(table(columns, rows))
     if found.exists and not found.models_current:
         out.print(Text("models: older than what is loaded; run `convoy models`"))
+    if found.published_at:
+        out.print(Text(f"published {moment(found.published_at)}"))
     if found.interrupted:
         out.print(Text("an interrupted sync left unloaded rows; the next sync reads them again"))
 
@@ -247,7 +250,8 @@ def _live(outcome: Outcome) -> Table:
         ]
         rows.append((f"{len(hidden)} more bots", *counts, f"{done} done"))
     made = table(("bot", "read", "loaded", "requests", ""), rows)
-    made.caption = "building models" if outcome.models == "building" else None
+    building = "building models" if outcome.models == "building" else None
+    made.caption = "publishing" if outcome.publish == "publishing" else building
     return made
 
 

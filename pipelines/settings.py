@@ -96,6 +96,7 @@ class Settings(BaseModel):
     okchat: Okchat
     warehouse: Path
     publish: Path = Field(default_factory=_published)
+    publish_parquet: bool = False
 
     @property
     def work(self) -> Path:
@@ -109,13 +110,24 @@ class Settings(BaseModel):
         return of.max_deleted_share
 
     @property
+    def publish_files(self) -> Path:
+        """The folder of the marts as Parquet files: beside the published file."""
+        return self.publish.with_name(f"{self.publish.stem}_marts")
+
+    @property
     def models_current(self) -> Path:
         """A file that is there while the models show all that is loaded; lost, they are built."""
         return self.work / "models-current"
 
+    @property
+    def published(self) -> Path:
+        """A file as old as the last publication, which says where that is."""
+        return self.work / "published"
+
 
 _WAREHOUSE = ("destination", "duckdb", "credentials")
 _PUBLISH = ("publish", "path")
+_PARQUET = ("publish", "parquet")
 SHAPE: settings_faults.Shape = {
     "sources": {
         "gptbots": {
@@ -128,7 +140,7 @@ SHAPE: settings_faults.Shape = {
         },
     },
     "destination": {"duckdb": {"credentials": None}},
-    "publish": {"path": None},
+    "publish": {"path": None, "parquet": None},
 }
 
 
@@ -208,6 +220,14 @@ def _publish(given: Given) -> Path:
     return _file(given, _PUBLISH, "published/convoy.duckdb")
 
 
+def _publish_parquet(given: Given) -> bool:
+    value = given.value(".".join(_PARQUET))
+    try:
+        return value is not None and settings_values.flag(value)
+    except ValueError as wrong:
+        raise ConfigurationError(settings_faults.of_value(_PARQUET, str(wrong))) from None
+
+
 def _file(given: Given, path: tuple[str, ...], usual: str) -> Path:
     value = given.value(".".join(path))
     try:
@@ -221,6 +241,7 @@ _READERS: dict[str, Callable[[Given], object]] = {
     "okchat": _okchat,
     "warehouse": _warehouse,
     "publish": _publish,
+    "publish_parquet": _publish_parquet,
 }
 
 

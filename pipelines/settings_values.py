@@ -104,6 +104,14 @@ def share(value: object) -> float:
     return float(text)
 
 
+def flag(value: object) -> bool:
+    """Return a switch: TOML's own, or "true" or "false" out of the environment."""
+    found = {"true": True, "false": False}.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("is neither true nor false; write one of them")
+    return found
+
+
 def api_key(value: SecretStr) -> SecretStr:
     """Check a key: visible ASCII characters, as it has to fit into a header."""
     key = value.get_secret_value()

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import warehouse
+from pipelines import publish, warehouse
 from pipelines.cursor import stored_cursors
 from pipelines.settings import Settings
 
@@ -44,6 +44,7 @@ class Status:
     exists: bool
     bots: list[BotStatus]
     models_current: bool
+    published_at: datetime | None
     interrupted: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -69,6 +70,7 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
         exists=settings.warehouse.exists(),
         bots=[found[key] for key in sorted(found)],
         models_current=settings.models_current.exists(),
+        published_at=publish.published_at(settings),
         interrupted=any(settings.work.glob("dlt/convoy/*/*/*/*.parquet")),
     )
 

@@ -1,4 +1,4 @@
-"""One sync: lock, read what is new, load it, compare with all there is, models."""
+"""One sync: lock, read what is new, load it, compare with all there is, models, publish."""
 
 import time
 from collections.abc import Collection
@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipelines import http, live
+from pipelines import http, live, publish
 from pipelines.chunk import Chunk
-from pipelines.errors import ModelsFailed
+from pipelines.errors import ModelsFailed, WarehouseFailed
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
 from pipelines.news import News
 from pipelines.okchat.head import Head
@@ -38,7 +38,7 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
     Args:
         settings: what is configured.
         sources: read only these; empty means all.
-        models: build the models if anything was loaded since they were built.
+        models: build the models if anything was loaded since they were built, and publish.
         yes: mark what is gone upstream, however much it is.
         tell: called with the outcome as it grows, about ten times a second.
         patience: seconds after which a failing request is given up.
@@ -56,7 +56,7 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
             reconcile(run, Loading(run, moving=False), yes=yes)
             run.finish()
         if models:
-            with_models(settings, run.outcome, tell)
+            show(settings, run.outcome, tell)
     run.outcome.seconds = time.monotonic() - started
     return run.outcome
 
@@ -129,16 +129,25 @@ def build_models(settings: Settings) -> "Built":
     return built
 
 
-def with_models(settings: Settings, outcome: Outcome, tell: Tell) -> None:
-    """Build the models unless they already show all that is loaded."""
-    if settings.models_current.exists() or not settings.warehouse.exists():
+def show(settings: Settings, outcome: Outcome, tell: Tell) -> None:
+    """Build the models and publish, unless both show already all that is loaded."""
+    if not settings.warehouse.exists():
         return
-    outcome.models = "building"
-    tell(outcome)
-    try:
-        build_models(settings)
-    except ModelsFailed as failed:
-        outcome.models = "failed"
-        outcome.models_error = str(failed)
-    else:
+    if not settings.models_current.exists():
+        outcome.models = "building"
+        tell(outcome)
+        try:
+            build_models(settings)
+        except ModelsFailed as failed:
+            outcome.models, outcome.models_error = "failed", str(failed)
+            return
         outcome.models = "built"
+    if not publish.is_current(settings):
+        outcome.publish = "publishing"
+        tell(outcome)
+        try:
+            publish.publish(settings)
+        except WarehouseFailed as failed:
+            outcome.publish, outcome.publish_error = "failed", str(failed)
+            return
+        outcome.publish = "published"

@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
     from pipelines.simulator import Simulator
 
-PHASES = ("start", "read", "extract", "normalize", "load", "loaded", "models", "end")
+PHASES = ("start", "read", "extract", "normalize", "load", "loaded", "models", "publish", "end")
 """In their order; a run with news of both sources goes through those of loading twice."""
-_LASTS = {"start": 1.2, "read": 0.3, "extract": 0.2, "normalize": 0.1, "load": 0.4, "models": 2.5}
+_LASTS = {
+    "start": 1.2,
+    "read": 0.3,
+    "extract": 0.2,
+    "normalize": 0.1,
+    "load": 0.4,
+    "models": 2.5,
+    "publish": 0.3,
+}
 """Seconds, about: within them the moment of the kill is drawn."""
 _LOOKS_EVERY = 0.004
 
@@ -65,7 +73,8 @@ class Run:
         """Tell where it is by what it has left behind up to now."""
         left = {folder.parent.name for folder in self._packages()}
         signs = {
-            "end": self._touched("models-current"),
+            "end": self._touched("published"),
+            "publish": self._touched("models-current"),
             "models": self._touched("dbt/logs/dbt.log"),
             "load": "normalized" in left,
             "normalize": left & {"extracted", "new"},

@@ -32,6 +32,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.warehouse = folder / "warehouse.duckdb"
+        self.published = folder / "published" / "convoy.duckdb"
 
     def configure(
         self,
@@ -87,7 +88,7 @@ class Project:
 
     def count(self, table: str) -> int:
         """Rows of a table of `chat`."""
-        return int(self.rows(f"select count(*) as n from chat.{table}")[0]["n"])  # noqa: S608
+        return int(self.rows(f"select count(*) as n from chat.{table}")[0]["n"])
 
     def marked(self) -> set[str]:
         """Conversations that are marked as gone upstream."""

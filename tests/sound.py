@@ -79,6 +79,24 @@ def _relations(project: Project, schema: str) -> set[str]:
     return {row["table_name"] for row in project.rows(_RELATIONS, schema)}
 
 
+def assert_published_whole(project: Project) -> None:
+    """What readers see, if anything was ever published, belongs together."""
+    if project.published.exists():
+        with connect(project.published, read_only=True) as connection:
+            assert connection.execute(_UNLIKE_THEIR_LEDGER).fetchall() == []
+            assert connection.execute(_NOT_IN_BOTH).fetchall() == []
+
+
+def assert_published(project: Project) -> None:
+    """Readers see what the warehouse holds."""
+    assert_published_whole(project)
+    all_rows = "from chat.conversations order by source, conversation_id"
+    with connect(project.warehouse, read_only=True) as connection:
+        loaded = connection.execute(all_rows).fetchall()
+    with connect(project.published, read_only=True) as connection:
+        assert connection.execute(all_rows).fetchall() == loaded
+
+
 def _truth(world: World, name: str) -> list[truth.Row]:
     api = world.accounts[name].api
     return [truth.conversation(api, row) for row in world.truth(api, name)]

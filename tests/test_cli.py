@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import filelock
 import pyarrow.parquet as pq
 import pytest
@@ -358,6 +359,25 @@ def test_models_alone_bring_marts_up_to_what_is_loaded(
     assert "models built" in done.stdout
     assert project.rows("select count(*) as n from marts.conversations") == [{"n": 10}]
     assert json.loads(convoy("status", "--json").stdout)["models_current"] is True
+
+
+def test_publishing_alone_brings_readers_up_to_what_is_loaded(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 10})))
+    nothing = convoy("publish")
+    assert (nothing.returncode, "run `convoy sync` first" in nothing.stderr) == (1, True)
+    assert convoy("sync", "--no-models").returncode == 0
+    assert not project.published.exists()
+
+    done = convoy("publish")
+
+    assert done.returncode == 0, done.stderr
+    assert str(project.published) in done.stdout
+    with duckdb.connect(str(project.published), read_only=True) as reader:
+        assert reader.execute("select count(*) from marts.conversations").fetchone() == (10,)
+    assert json.loads(convoy("status", "--json").stdout)["published_at"]
+    assert json.loads(convoy("sync", "--json").stdout)["publish"] == "skipped"
 
 
 def test_queries_come_out_in_each_format(synced: Project, tmp_path: Path) -> None:

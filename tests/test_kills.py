@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 from killing import Run
 from project import Project
-from sound import assert_models_right, assert_right, assert_sound, marts, orphans
+from sound import (
+    assert_models_right,
+    assert_published,
+    assert_published_whole,
+    assert_right,
+    assert_sound,
+    marts,
+    orphans,
+)
 
 from pipelines.simulator import Simulator, World
 
@@ -21,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-PHASES = ["start", "read", *["extract", "normalize"] * 3, *["load"] * 6, *["models"] * 6]
+PHASES = [
+    "start", "read", *["extract", "normalize"] * 3, *["load"] * 5, *["models"] * 4,
+    *["publish"] * 3,
+]  # fmt: skip
 """Where twenty kills are aimed at."""
 PROJECTS = 10
 ONE_AT_A_TIME = threading.Lock()
@@ -47,6 +58,7 @@ class Victim:
         where = Run(self.project, upstream, *arguments).kill_in(phase, self.rng)
         assert_sound(self.project, self.world)
         assert marts(self.project) >= before
+        assert_published_whole(self.project)
         return where
 
     def mend(self, where: str) -> None:
@@ -61,6 +73,7 @@ class Victim:
         Run(self.project, upstream).end()
         self._assert_right(where)
         assert_models_right(self.project)
+        assert_published(self.project)
 
     def _assert_right(self, where: str) -> None:
         assert_right(self.project, self.world)
@@ -133,5 +146,6 @@ def test_a_sync_puts_right_what_two_hundred_killed_ones_left(tmp_path: Path) -> 
         counts = sum(pool.map(of_one_project, range(PROJECTS)), Counter[str]())
     assert sum(counts.values()) == PROJECTS * len(PHASES)
     assert all(
-        counts[phase] > 5 for phase in ("start", "extract", "normalize", "load", "models")
+        counts[phase] > 5
+        for phase in ("start", "extract", "normalize", "load", "models", "publish")
     ), counts

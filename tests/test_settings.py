@@ -193,6 +193,7 @@ KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] =
         "b.duckdb",
     ),
     "publish.path": ("out/p.duckdb", "q.duckdb", lambda s: s.publish.name, "p.duckdb", "q.duckdb"),
+    "publish.parquet": ("true", "false", lambda s: s.publish_parquet, True, False),
 }
 
 
@@ -454,6 +455,8 @@ BAD_VALUES = [
     ("destination.duckdb.credentials", '"intermediate.db"', "would hide the schema 'intermediate'"),
     ("publish.path", '"."', "is a folder, not a file; add a file name"),
     ("publish.path", '"marts.duckdb"', "would hide the schema 'marts'"),
+    ("publish.parquet", '"maybe"', "is neither true nor false; write one of them"),
+    ("publish.parquet", "1", "is neither true nor false; write one of them"),
     ("publish.path", '"./warehouse.duckdb"', "is the warehouse itself; publish to another file"),
 ]
 

@@ -514,7 +514,7 @@ def test_no_session_token_is_anywhere_in_the_file(
     )
     assert {"conversations", "rejected_rows", "_dlt_pipeline_state"} <= {c["t"] for c in columns}
     for column in columns:
-        query = f"select {column['c']}::varchar as v from {column['s']}.{column['t']}"  # noqa: S608 - our own names
+        query = f"select {column['c']}::varchar as v from {column['s']}.{column['t']}"
         for row in project.rows(query):
             stored = row["v"] or ""
             if column["t"] == "_dlt_pipeline_state" and column["c"] == "state":

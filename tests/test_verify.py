@@ -40,7 +40,7 @@ def lose(project: Project, *ids: str) -> None:
     """Take conversations out of the warehouse, as if they had never been loaded."""
     with duckdb.connect(str(project.warehouse)) as connection:
         for table in ("conversations", "last_messages", "conversation_changes"):
-            sql = f"delete from chat.{table} where conversation_id in (select unnest(?))"  # noqa: S608 - our own
+            sql = f"delete from chat.{table} where conversation_id in (select unnest(?))"
             connection.execute(sql, [list(ids)])
 
 
@@ -239,7 +239,7 @@ def test_a_clock_that_was_set_back_keeps_the_ledger_in_order(
     project.sync()
     with duckdb.connect(str(project.warehouse)) as connection:
         for table in ("conversations", "conversation_changes"):
-            connection.execute(f"update chat.{table} set observed_at = now() + interval 2 day")  # noqa: S608 - our own
+            connection.execute(f"update chat.{table} set observed_at = now() + interval 2 day")
     for cost, changes in ((Decimal("0.24"), 1), (Decimal("-0.02"), 1), (Decimal(0), 0)):
         world.settle(conversation_id, cost)
         assert project.sync().changes == changes

@@ -68,7 +68,7 @@ class Warehouse:
         names, marks = ", ".join(row), ", ".join("?" for _ in row)
         with closing(duckdb.connect(self.path)) as connection:
             connection.execute(
-                f"insert into chat.{table} ({names}) values ({marks})",  # noqa: S608 - our own names
+                f"insert into chat.{table} ({names}) values ({marks})",
                 list(row.values()),
             )
 

@@ -54,6 +54,9 @@ class Format(StrEnum):
 
 
 Yes = Annotated[bool, typer.Option("--yes", help="Mark what is gone upstream, however much it is.")]
+building = typer.Typer(help="Build the models alone, test them, write their documentation.")
+app.add_typer(building, name="models")
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -208,9 +211,11 @@ def query(
     output.rows(rows, form.value, to)
 
 
-@app.command()
-def models() -> None:
-    """Build the models alone, out of what is loaded."""
+@building.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """Build the models alone, out of what is loaded; or test or document them."""
+    if context.invoked_subcommand:
+        return
     from pipelines import output, settings
     from pipelines import sync as run
     from pipelines.run import locked
@@ -219,6 +224,41 @@ def models() -> None:
     with locked(configured):
         built = run.build_models(configured)
     output.say(f"{built.models} models built in {built.seconds:.1f} s")
+
+
+@building.command(name="test")
+def test_models() -> None:
+    """Test what the models show: keys, ranges, sums that must agree, bills, freshness.
+
+    Ends with 1 where one fails; one that only warns is named.
+    """
+    from pipelines import models as run
+    from pipelines import output, settings
+    from pipelines.run import locked
+
+    configured = _with_warehouse(settings.load(need_bots=False))
+    with locked(configured):
+        tested = run.test(configured.warehouse, configured.work)
+    for warning in tested.warnings:
+        output.say(f"warning: {warning}")
+    output.say(f"{tested.tests} tests passed, {len(tested.warnings)} of them with a warning")
+
+
+@building.command()
+def docs(
+    to: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path(
+        "models.html"
+    ),
+) -> None:
+    """Write the browsable documentation of all models and columns as one HTML file."""
+    from pipelines import models as run
+    from pipelines import output, settings
+    from pipelines.run import locked
+
+    configured = _with_warehouse(settings.load(need_bots=False))
+    with locked(configured):
+        run.document(configured.warehouse, configured.work, to)
+    output.say(f"{to.absolute()} is written; open it in a browser")
 
 
 @app.command()

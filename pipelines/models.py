@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -32,6 +33,14 @@ class Built:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Tested:
+    """How many tests ran, and what those say that only warn."""
+
+    tests: int
+    warnings: list[str]
+
+
 def project_dir() -> Path:
     """The dbt project: inside the package when installed, else the checkout's."""
     packaged = Path(__file__).parent / "_sql"
@@ -57,6 +66,26 @@ def build(warehouse: Path, work: Path, *, full_refresh: bool = False, tests: boo
     )
 
 
+def test(warehouse: Path, work: Path) -> Tested:
+    """Run the data tests, and look how fresh the sources are.
+
+    Raises:
+        ModelsFailed: names each test that failed. What only warns is returned.
+    """
+    tests = _results(invoke("test --exclude-resource-type unit_test", warehouse, work))
+    sources = _results(invoke("source freshness", warehouse, work))
+    late = [result for result in sources if result.status.value == "warn"]
+    warnings = [_failure(result) for result in tests if result.status.value == "warn"]
+    warnings += [f"{result.node.name}: nothing was added for a day" for result in late]
+    return Tested(len(tests) + len(sources), warnings)
+
+
+def document(warehouse: Path, work: Path, to: Path) -> None:
+    """Write dbt's browsable documentation of the models as one HTML file."""
+    _results(invoke("docs generate --static", warehouse, work, ["--write-json"]))
+    shutil.copy(work / "dbt" / "target" / "static_index.html", to)
+
+
 def invoke(
     command: str, warehouse: Path, work: Path, arguments: Sequence[str] = ()
 ) -> dbtRunnerResult:
@@ -65,7 +94,7 @@ def invoke(
 
     with _environment(warehouse):
         try:
-            return dbtRunner().invoke([command, *arguments, *_settings(work / "dbt")])
+            return dbtRunner().invoke([*command.split(), *_settings(work / "dbt"), *arguments])
         finally:
             _release()
 

@@ -106,7 +106,7 @@ def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Cal
 class Machine(RuleBasedStateMachine):
     """Rules that change the upstream, the project, or sync; see `Play` for what must hold."""
 
-    ledger: ClassVar[ledger.Ledger]
+    ledger: ClassVar[ledger.Compiled]
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,7 +25,15 @@
     cast(sum(message_count) as bigint) as messages,
     coalesce(sum(cost_credit), 0) as credits,
     count(case when is_human_mode then 1 end) as human_mode_conversations,
-    max(last_activity_at) as last_activity_at
+    max(last_activity_at) as last_activity_at,
+    count(case when is_human_mode then 1 end) / nullif(count(is_human_mode), 0)
+        as share_of_human_mode,
+    count(distinct case when came_back then end_user_id end) as returning_users,
+    cast(sum(cost_credit) / nullif(count(cost_credit), 0) as double) as credits_per_conversation,
+    cast(
+        sum(case when message_count is not null then cost_credit end)
+        / nullif(sum(case when cost_credit is not null then message_count end), 0) as double
+    ) as credits_per_message
 {%- endmacro %}
 
 {# A row's share of the whole; 0 for every row when the whole is 0. #}

@@ -17,6 +17,7 @@ from project import Project
 
 from machine import deaths
 from machine.expected import Quiet
+from machine.ledger import Ledger
 from machine.stored import Stored, assert_goes_on, stored
 from machine.tally import tally
 from pipelines import settings
@@ -31,7 +32,7 @@ from pipelines.verify import verify
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from machine.ledger import Ledger
+    from machine.ledger import Compiled
     from pipelines.outcome import Outcome
     from pipelines.settings import Settings
     from pipelines.simulator.account import Account
@@ -64,8 +65,8 @@ class Plan:
 class Play:
     """One world, its simulator, one project; `configured` are the names it reads."""
 
-    def __init__(self, plan: Plan, ledger: Ledger) -> None:
-        self.plan, self._ledger = plan, ledger
+    def __init__(self, plan: Plan, ledger: Compiled) -> None:
+        self.plan, self._compiled, self._ledger = plan, ledger, Ledger(ledger)
         behind = timedelta(days=60) if plan.is_old else _BEHIND
         now = datetime.now(UTC) - behind
         bots = {f"bot{n}": rows for n, rows in enumerate(plan.bots)}
@@ -183,7 +184,7 @@ class Play:
         self._keep_up()
         tally["syncs"] += 1
         try:
-            return syncing.sync(
+            outcome = syncing.sync(
                 self.settings(),
                 sources=list(sources),
                 models=False,
@@ -193,6 +194,8 @@ class Play:
             )
         finally:
             self.look()
+        self._assert_every_credit_once({of.bot for of in outcome.bots.values() if of.loaded})
+        return outcome
 
     def look(self) -> None:
         """Read the warehouse: it must go on from what was seen there last."""
@@ -240,6 +243,7 @@ class Play:
                 shutil.copy(self.project.warehouse, backup)
             case "go back" if backup.exists():
                 shutil.copy(backup, self.project.warehouse)
+                self._ledger = Ledger(self._compiled)  # the marts went back with it
                 self.seen = stored(self.project.warehouse)
             case _:
                 return False
@@ -261,7 +265,6 @@ class Play:
         read = {a.name for a in chosen if a.is_open}
         self._assert_told(outcome, chosen, emptied)
         quiet.assert_right(read)
-        self._assert_every_credit_once(read)
         if again:
             self._assert_nothing_new(self.sync(sources, yes=True), chosen)
         if not sources and not emptied and read == self.configured:
@@ -278,6 +281,10 @@ class Play:
         assert outcome.complete == all(of.error is None for of in outcome.bots.values())
 
     def _assert_every_credit_once(self, read: Collection[str]) -> None:
+        """The ledger, booked after each sync, is what one built from nothing would be."""
+        if not self.seen.conversations:
+            return
+        tally["ledgers"] += 1
         booked = self._ledger.of(self.project.warehouse)
         for key, row in self.seen.conversations.items():
             if row["bot"] in read:

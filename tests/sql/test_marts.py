@@ -70,29 +70,54 @@ def test_daily_spend_is_the_ledger_by_day(filled: Warehouse) -> None:
 
 def test_platforms_share_the_whole_of_both_sources(filled: Warehouse) -> None:
     assert filled.rows("from marts.platform_breakdown order by source, platform") == [
-        ("gptbots", "web", 1, 1, 2, Decimal("1.5"), 0.25, 0.25, 0, at(3, 12)),
-        ("gptbots", "whatsapp", 1, 1, 2, Decimal("4.5"), 0.25, 0.75, 0, at(2, 12)),
-        ("okchat", "teleport", 1, 1, None, Decimal(0), 0.25, 0, 0, at(4)),
-        ("okchat", "whatsapp", 1, 1, None, Decimal(0), 0.25, 0, 1, at(4)),
+        ("gptbots", "web", 1, 1, 2, Decimal("1.5"), 0.25, 0.25, 0, at(3, 12), None, 1, 1.5, 0.75),
+        (
+            "gptbots",
+            "whatsapp",
+            1,
+            1,
+            2,
+            Decimal("4.5"),
+            0.25,
+            0.75,
+            0,
+            at(2, 12),
+            None,
+            1,
+            4.5,
+            2.25,
+        ),
+        ("okchat", "teleport", 1, 1, None, Decimal(0), 0.25, 0, 0, at(4), 0, 0, None, None),
+        ("okchat", "whatsapp", 1, 1, None, Decimal(0), 0.25, 0, 1, at(4), 1, 0, None, None),
     ]
 
 
 def test_bots_are_summed_up_by_the_same_measures(filled: Warehouse) -> None:
+    bot, chatbot = (
+        ("gptbots", "gptbots-bot", "gptbots-name"),
+        ("okchat", "okchat-bot", "okchat-name"),
+    )
     assert filled.rows("from marts.bot_summary order by source") == [
-        ("gptbots", "gptbots-bot", "gptbots-name", 2, 1, 4, Decimal(6), 0.5, 1, 0, at(3, 12)),
-        ("okchat", "okchat-bot", "okchat-name", 2, 2, None, Decimal(0), 0.5, 0, 1, at(4)),
+        (*bot, 2, 1, 4, Decimal(6), 0.5, 1, 0, at(3, 12), None, 1, 3, 1.5),
+        (*chatbot, 2, 2, None, Decimal(0), 0.5, 0, 1, at(4), 0.5, 0, None, None),
     ]
 
 
 def test_days_count_the_active_and_the_new(filled: Warehouse) -> None:
-    assert filled.rows("from marts.platform_daily order by activity_on, source, platform") == [
-        (date(2026, 3, 1), "gptbots", "web", 2, 2),
-        (date(2026, 3, 1), "okchat", "teleport", 0, 1),
-        (date(2026, 3, 1), "okchat", "whatsapp", 0, 1),
-        (date(2026, 3, 2), "gptbots", "whatsapp", 1, 1),
-        (date(2026, 3, 3), "gptbots", "web", 1, 0),
-        (date(2026, 3, 4), "okchat", "teleport", 1, 0),
-        (date(2026, 3, 4), "okchat", "whatsapp", 1, 0),
+    found = filled.rows("""
+        select
+            activity_on, source, platform, active_conversations, new_conversations,
+            active_users, new_users, messages
+        from marts.platform_daily order by activity_on, source, platform
+    """)
+    assert found == [
+        (date(2026, 3, 1), "gptbots", "web", 2, 2, 1, 1, None),
+        (date(2026, 3, 1), "okchat", "teleport", 1, 1, 1, 1, None),
+        (date(2026, 3, 1), "okchat", "whatsapp", 1, 1, 1, 1, None),
+        (date(2026, 3, 2), "gptbots", "whatsapp", 1, 1, 1, 0, None),
+        (date(2026, 3, 3), "gptbots", "web", 1, 0, 1, 0, None),
+        (date(2026, 3, 4), "okchat", "teleport", 1, 0, 1, 0, None),
+        (date(2026, 3, 4), "okchat", "whatsapp", 1, 0, 1, 0, None),
     ]
 
 

@@ -1,9 +1,16 @@
-with conversations as (
+with live_conversations as (
     select * from {{ ref('conversations') }}
 ),
 
 bots as (
     select * from {{ ref('int_bots') }}
+),
+
+conversations as (
+    select
+        *,
+        count(*) over (partition by source, end_user_id) > 1 as came_back
+    from live_conversations
 ),
 
 measured as (
@@ -27,7 +34,11 @@ final as (
         {{ share_of_whole('measured.conversations') }} as share_of_conversations,
         {{ share_of_whole('measured.credits') }} as share_of_credits,
         measured.human_mode_conversations,
-        measured.last_activity_at
+        measured.last_activity_at,
+        measured.share_of_human_mode,
+        measured.returning_users,
+        measured.credits_per_conversation,
+        measured.credits_per_message
     from measured
     left join bots
         on

@@ -1,5 +1,12 @@
-with conversations as (
+with live_conversations as (
     select * from {{ ref('conversations') }}
+),
+
+conversations as (
+    select
+        *,
+        count(*) over (partition by source, end_user_id) > 1 as came_back
+    from live_conversations
 ),
 
 measured as (
@@ -22,7 +29,11 @@ final as (
         {{ share_of_whole('conversations') }} as share_of_conversations,
         {{ share_of_whole('credits') }} as share_of_credits,
         human_mode_conversations,
-        last_activity_at
+        last_activity_at,
+        share_of_human_mode,
+        returning_users,
+        credits_per_conversation,
+        credits_per_message
     from measured
 )
 

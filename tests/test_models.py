@@ -40,8 +40,31 @@ def opened_files() -> list[str]:
 def test_an_empty_warehouse_has_empty_marts(tmp_path: Path) -> None:
     empty = Warehouse(tmp_path / "warehouse.duckdb")
     built = models.build(empty.path, tmp_path / "work", tests=True)
-    assert (built.models, built.warnings, marts(empty.path)) == (14, 0, 0)
+    assert (built.models, built.warnings, marts(empty.path)) == (15, 0, 0)
     assert built.tests > 50
+
+
+def test_what_only_warns_is_told_and_what_fails_is_an_error(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    models.build(warehouse.path, tmp_path)
+    warehouse.add("sync_windows", source="gptbots", bot="b", kind="window", finished_at=at(2))
+    tested = models.test(warehouse.path, tmp_path)
+    assert tested.tests > 50
+    assert tested.warnings == ["sync_windows: nothing was added for a day"]
+
+    warehouse.run("update marts.credit_ledger set credits = credits + 1")
+    warehouse.run("update marts.platform_daily set new_users = new_users + 1")
+    with pytest.raises(ModelsFailed, match="adds_up_to"):
+        models.test(warehouse.path, tmp_path)
+
+
+def test_the_documentation_is_one_file(warehouse: Warehouse, tmp_path: Path) -> None:
+    models.build(warehouse.path, tmp_path)
+    models.document(warehouse.path, tmp_path, tmp_path / "models.html")
+    page = (tmp_path / "models.html").read_text(encoding="utf-8")
+    assert "What the counter moved by, exact" in page
+    assert '"spent_until"' in page  # out of the catalog
 
 
 def test_the_file_is_free_after_each_build(warehouse: Warehouse, tmp_path: Path) -> None:

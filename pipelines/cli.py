@@ -198,6 +198,9 @@ def query(
     convoy query "select platform, credits, share_of_credits from platform_breakdown"
 
     convoy query -f csv -o spend.csv "from credit_spend_daily"
+
+    In CSV a text that a spreadsheet would take for a formula gets an apostrophe in front; JSON
+    and Parquet give every text as it is.
     """
     from pipelines import output, settings
     from pipelines import query as run

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -33,9 +33,13 @@ if not out.is_terminal:
     out = Console(highlight=False, width=1_000)  # a pipe has no edge to fold at
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 _SHOWN = 12
+_LONGEST = 1_000
+"""Characters of a cell of a table; the other formats give all."""
 _PUBLISHED = {"published": "published, ", "failed": "publishing FAILED, "}
 _EVERY = 30.0
-_UNPRINTABLE = {i: f"\\x{i:02x}" for i in (*range(32), *range(127, 160)) if i not in (9, 10)}
+_CONTROLS = [i for i in (*range(32), *range(127, 160)) if i not in (9, 10)]
+_TURNING = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]  # the direction of what follows
+_UNPRINTABLE = {i: f"\\x{i:02x}" for i in _CONTROLS} | {i: f"\\u{i:04x}" for i in _TURNING}
 
 
 def findings(configured: Settings, found: "Sequence[Finding]") -> None:
@@ -61,7 +65,9 @@ def plain(value: object) -> Text:
         return Text(f"{value:f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}")
     if isinstance(value, int):
         return Text(f"{value:,}")
-    return Text(str(value).translate(_UNPRINTABLE))
+    text = str(value)
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return Text(shown.translate(_UNPRINTABLE))
 
 
 def moment(at: datetime | None) -> str:
@@ -183,17 +189,26 @@ def rows(found: pa.Table, form: str, to: Path | None) -> None:
         out.print(table(found.column_names, cells(found)))
         out.print(Text(f"{len(found):,} row{'' if len(found) == 1 else 's'}"))
         return
+    if to is None and sys.stdout.isatty():
+        shown = io.StringIO()
+        _write_text(found, form, shown)
+        sys.stdout.write(shown.getvalue().translate(_UNPRINTABLE))
+        return
     with to.open("wb") if to else nullcontext(sys.stdout.buffer) as stream:
         if form == "parquet":
             query.write_parquet(found, stream)
             return
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-        if form == "table":
-            Console(file=text, width=10_000).print(table(found.column_names, cells(found)))
-        else:
-            (query.write_csv if form == "csv" else query.write_json)(found, text)
+        _write_text(found, form, text)
         text.flush()
         text.detach()
+
+
+def _write_text(found: pa.Table, form: str, to: IO[str]) -> None:
+    if form == "table":
+        Console(file=to, width=10_000).print(table(found.column_names, cells(found)))
+    else:
+        (query.write_csv if form == "csv" else query.write_json)(found, to)
 
 
 class _Lines:

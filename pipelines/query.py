@@ -3,9 +3,8 @@
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import duckdb
 import msgspec
@@ -63,16 +62,25 @@ def run(path: Path, sql: str) -> pa.Table:
             raise QueryFailed(str(error).strip()) from None
 
 
-def write_csv(table: pa.Table, to: TextIOBase) -> None:
-    """Write RFC 4180 CSV with a header; null is an empty field, instants are ISO 8601."""
+def write_csv(table: pa.Table, to: IO[str]) -> None:
+    """Write RFC 4180 CSV with a header; null is an empty field, instants are ISO 8601.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     writer = csv.writer(to, lineterminator="\n")
     writer.writerow(table.column_names)
     for batch in table.to_batches():
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        writer.writerows([text(value) for value in row] for row in rows)
+        writer.writerows([_inert(value) for value in row] for row in rows)
 
 
-def write_json(table: pa.Table, to: TextIOBase) -> None:
+def _inert(value: object) -> str:
+    plain = text(value)
+    is_formula = isinstance(value, str | dict | list) and plain.lstrip().startswith(_FORMULAS)
+    return f"'{plain}" if is_formula else plain
+
+
+def write_json(table: pa.Table, to: IO[str]) -> None:
     """Write one array of objects, decimals as exact numbers."""
     to.write(_ENCODER.encode(table.to_pylist()).decode() + "\n")
 
@@ -92,6 +100,7 @@ def text(value: object) -> str:
     return encoded.strip('"')
 
 
+_FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last are full-width
 _SCHEMAS = (
     "select schema_name from information_schema.schemata where catalog_name = current_catalog()"
 )

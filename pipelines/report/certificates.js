@@ -55,7 +55,7 @@ function certificateTable(filter) {
     of.last_complete_sync_at ?? DASH, of.lag ?? DASH, of.last_sync_at ?? DASH,
     of.newest_activity_at ?? DASH, bidi(of.evidence || DASH), figure(String(of.rejected))]);
   table(control("certificates"), "Bots and their latest certificate", [
-    ["Bot", ""], ["Source", ""], ["State", ""], ["Last complete", "when"],
+    ["Bot", ""], ["Source", ""], ["State", ""], ["Complete as of", "when"],
     ["Before this report", "when"], ["Last read", "when"], ["Newest activity", "when"],
     ["Proof", "text"], ["Not readable", "number"]], rows, "No bot matches the filters.", 20);
 }

@@ -1,7 +1,7 @@
 "use strict";
 // The bars of credits a day: rows for Vega, its legend and tooltip, and the same as a table.
 
-const SLOTS = 7;
+const SLOTS = 6;
 
 function slotOf(platform) {
   return Math.min(platform, SLOTS);

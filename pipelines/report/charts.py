@@ -6,7 +6,7 @@ The colours are variables of the page's style, so light, dark and print need no 
 from functools import cache
 from typing import Any
 
-COLOURS = 7
+COLOURS = 6
 """Platforms with a colour of their own, the largest; the others share the last one."""
 _LICENCE = "/* Vega, Vega-Lite, Vega-Embed: BSD-3-Clause, UW Interactive Data Lab */"
 

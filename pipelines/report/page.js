@@ -97,14 +97,13 @@ function platformTable(filter, series) {
     const counts = of.counts.has("credits");
     return [named(report, platform), report.sources[source].name,
       countOf(of, "conversations"), bar(share(of.conversations, conversations)),
-      report.users === null ? DASH : countOf(of, "users"), countOf(of, "messages", "messages"),
-      countOf(of, "with_a_person", "people"), creditsOf(of, report.cells.scale),
-      counts ? bar(share(of.credits, credits)) : DASH];
+      creditsOf(of, report.cells.scale), counts ? bar(share(of.credits, credits)) : DASH,
+      usersOf(of), countOf(of, "messages", "messages"), countOf(of, "with_a_person", "people")];
   });
   table(control("platforms"), "Platforms in the period, most conversations first", [
     ["Platform", ""], ["Source", ""], ["Conversations", "number"], ["Share", "number"],
-    ["Users", "number"], ["Messages", "number"], ["With a person", "number"],
-    ["Credits", "number"], ["Share of credits", "number"]], rows, "Nothing matches the filters.");
+    ["Credits", "number"], ["Share of credits", "number"], ["Users", "number"],
+    ["Messages", "number"], ["With a person", "number"]], rows, "Nothing matches the filters.");
 }
 
 function byConversations([, a], [, b]) {
@@ -115,11 +114,11 @@ function botTable(filter, series) {
   const groups = totals(report, cells, filter, series, (i) => report.series[cells.series[i]][0]);
   const rows = [...groups].sort(byConversations).map(([bot, of]) => [
     botName(report.bots[bot]), report.sources[report.bots[bot].source].name,
-    countOf(of, "conversations"), report.users === null ? DASH : countOf(of, "users"),
+    countOf(of, "conversations"), creditsOf(of, report.cells.scale), usersOf(of),
     countOf(of, "messages", "messages"), countOf(of, "with_a_person", "people"),
-    creditsOf(of, report.cells.scale), of.lastDay === null ? DASH : dateOf(report, of.lastDay)]);
+    of.lastDay === null ? DASH : dateOf(report, of.lastDay)]);
   table(control("bots"), "Bots in the period, most conversations first", [
-    ["Bot", ""], ["Source", ""], ["Conversations", "number"], ["Users", "number"],
-    ["Messages", "number"], ["With a person", "number"], ["Credits", "number"],
+    ["Bot", ""], ["Source", ""], ["Conversations", "number"], ["Credits", "number"],
+    ["Users", "number"], ["Messages", "number"], ["With a person", "number"],
     ["Last active", "number"]], rows, "Nothing matches the filters.");
 }

@@ -12,7 +12,7 @@ async function spendChart(filter, series, total) {
   put("no-chart", used.length ? "" : none);
   control("no-chart").hidden = used.length > 0;
   const [from, to] = [dateOf(report, filter.from), dateOf(report, filter.to)];
-  control("chart").setAttribute("aria-label",
+  control("bars").setAttribute("aria-label",
     `Bars of credits a day by platform, ${from} to ${to}; the table below says the same.`);
   const rows = chartRows(report, spend, filter);
   chart ??= newChart(rows);

@@ -17,8 +17,8 @@ function put(id, ...children) {
 }
 
 // A number as shown, with its exact value for whoever copies or tests it.
-function figure(exact, shown = grouped(exact)) {
-  return exact === null ? DASH : element("data", { value: exact }, shown);
+function figure(exact, shown) {
+  return exact === null ? DASH : element("data", { value: exact }, shown ?? grouped(exact));
 }
 
 function creditsOf(total, scale) {
@@ -28,6 +28,10 @@ function creditsOf(total, scale) {
 
 function countOf(total, name, counts) {
   return counts && !total.counts.has(counts) ? DASH : figure(String(total[name]));
+}
+
+function usersOf(total) {
+  return report.users === null ? DASH : countOf(total, "users");
 }
 
 function swatch(platform) {
@@ -99,12 +103,11 @@ function moreButton(target, number, few, show) {
 function tiles(report, total) {
   const each = total.counted && total.counts.has("credits")
     ? mean(total.counters, report.cells.scale, total.counted) : null;
-  const usersKnown = report.users !== null;
   const all = [
     ["Credits", "credits", creditsOf(total, report.cells.scale), "spent in the period"],
     ["Conversations", "conversations", countOf(total, "conversations"), "last active in it"],
-    ["Users", "users", usersKnown ? countOf(total, "users") : DASH,
-      usersKnown ? "in these conversations" : "too many to tell apart in a page"],
+    ["Users", "users", usersOf(total),
+      report.users !== null ? "in these conversations" : "too many to tell apart in a page"],
     ["Messages", "messages", countOf(total, "messages", "messages"), "in these conversations"],
     ["With a person", "with_a_person", countOf(total, "with_a_person", "people"),
       "taken over from the bot"],

@@ -4,8 +4,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from pipelines.report import charts, data
-from pipelines.report.page import page
+from pipelines.report import charts, data, page
 
 __all__ = ["write"]
 
@@ -17,7 +16,7 @@ def write(published: Path, to: Path, *, days: int = 365, now: datetime | None = 
         ConvoyError: nothing is published yet.
     """
     found = data.read(published, days=days, now=now)
-    _replace(to, page(found, charts.library()))
+    _replace(to, page.rendered(found, charts.library()))
     return to.absolute()
 
 

@@ -20,7 +20,7 @@ SCRIPTS = ("figures.js", "tables.js", "chart.js", "page.js", "certificates.js", 
 _ESCAPED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def page(published: Published, library: str) -> str:
+def rendered(published: Published, library: str) -> str:
     """Return the page; without the users where it would grow too large with them."""
     found = document(published)
     whole = assembled(found, library)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,27 +17,30 @@ from report.published import publish, spoil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two GPTBots bots and a chatbot, as a sync loads them, with hostile texts among them."""
+    """Two GPTBots bots and a chatbot, synced twice, with hostile texts among them."""
     folder = tmp_path_factory.mktemp("published")
     (folder / ".dlt").mkdir()
-    now = datetime.now(UTC) - timedelta(minutes=1)
+    now = datetime.now(UTC) - timedelta(hours=49)
     world = World.seeded(
         7,
         bots={"support": 700, "sales": 300},
         chatbots={"website": 200},
-        start=now - timedelta(days=60),
+        start=now - timedelta(days=100),
         now=now,
     )
     project = Project(folder)
     with Simulator(world) as upstream, contextlib.chdir(folder):
         project.configure(upstream)
         assert project.sync().complete
+        world.advance(timedelta(hours=48))
+        assert project.sync().complete  # now the counters are not all of one day
     spoil(project.warehouse)
     models.build(project.warehouse, folder / "work")
     return publish(project.warehouse, folder / "out.duckdb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ class Opened:
 
     def tile(self, name: str) -> str:
         """Return the exact value of a tile, or what stands in place of one."""
-        return str(self.page.evaluate(_VALUE, f"#tile-{name}"))
+        return trimmed(str(self.page.evaluate(_VALUE, f"#tile-{name}")))
 
     def tiles(self) -> dict[str, str]:
         names = ("credits", "conversations", "users", "messages", "with_a_person", "each")
@@ -52,21 +53,29 @@ class Opened:
 
     def rows(self, table: str) -> list[list[str]]:
         """Return the cells of a table, all of its rows, numbers exact."""
-        more = self.page.locator(f"section:has({table}) > .more[aria-expanded=false]")
-        if more.count():
-            more.click()
+        self.page.evaluate(_SHOW_ALL, table)
         found: list[list[str]] = self.page.evaluate(_ROWS, table)
-        return found
+        return [[trimmed(cell) for cell in row] for row in found]
 
     def evaluate(self, script: str) -> Any:  # noqa: ANN401 - whatever the script returns
         return self.page.evaluate(script)
 
 
+def trimmed(text: str) -> str:
+    """Leave the zeros at the end of an amount away: 1.50 is 1.5."""
+    return text.rstrip("0").rstrip(".") if _AMOUNT.fullmatch(text) else text
+
+
+_AMOUNT = re.compile(r"-?\d+\.\d+")
 _VALUE = """
 (at) => {
   const cell = document.querySelector(at);
   return cell.querySelector("data")?.value ?? cell.textContent;
 }
+"""
+_SHOW_ALL = """
+(at) => document.querySelector(at).parentElement.parentElement
+  .querySelector(":scope > .more[aria-expanded=false]")?.click()
 """
 _ROWS = """
 (at) => [...document.querySelectorAll(`${at} tbody tr`)].map((row) =>

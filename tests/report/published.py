@@ -10,6 +10,7 @@ import duckdb
 if TYPE_CHECKING:
     from pathlib import Path
 
+DASH = "\u2013"
 SOURCES = {"GPTBots": "gptbots", "OKChat": "okchat"}
 EVIL_BOT = "<img src=x onerror=alert(2)>"
 EVIL_CHANNEL = "<b>CHANNEL</b>"
@@ -29,6 +30,14 @@ _HOSTILE = """
         0.1::decimal(28, 10) as cost_credit, 'hostile user' as user_id, now() as observed_at
     from range(len($subjects)) as numbers (i);
 """
+_BOOKED = """
+    insert into chat.conversation_changes by name
+    select
+        source, conversation_id, bot_id, channel, last_activity_at, message_count, cost_credit,
+        observed_at
+    from chat.conversations
+    where bot_id = 'evil bot'
+"""
 _TABLES = """
     select table_schema, table_name
     from information_schema.tables
@@ -41,6 +50,7 @@ def spoil(warehouse: Path) -> None:
     parameters = {"bot": EVIL_BOT, "channel": EVIL_CHANNEL, "subjects": EVIL_SUBJECTS}
     with closing(duckdb.connect(warehouse)) as connection:
         connection.execute(_HOSTILE, parameters)
+        connection.execute(_BOOKED)
 
 
 def publish(warehouse: Path, to: Path) -> Path:
@@ -103,7 +113,7 @@ class Asked:
 def shown(value: object) -> str:
     """Return a number as the page bears it."""
     if value is None:
-        return "–"
+        return DASH
     text = f"{value:f}" if not isinstance(value, int) else str(value)
     return text.rstrip("0").rstrip(".") if "." in text else text
 

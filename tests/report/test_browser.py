@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines import report
-from report.published import EVIL_BOT, EVIL_CHANNEL, Asked, changed, shown
+from report.measured import CONTRAST, FITS, LANDMARKS, NAMELESS, TABLES_WITHOUT_CAPTION
+from report.published import DASH, EVIL_BOT, EVIL_CHANNEL, Asked, changed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,27 @@ FILTERS = [
     {"source": "GPTBots", "platform": "web", "bot": "support", **PERIOD},
     {"source": "OKChat", "platform": "line", "bot": "website", **PERIOD},
 ]
+SOURCES_SHOWN = {"gptbots": "GPTBots", "okchat": "OKChat"}
+BY_GROUP = """
+    with facts as (
+        select
+            cast(last_activity_at as date) as day, source, platform, bot_id, end_user_id,
+            1 as conversations, message_count, is_human_mode::int as person
+        from marts.conversations
+        union all by name
+        select spent_on as day, source, platform, bot_id, credits from marts.credit_spend_daily
+    )
+
+    select
+        source, {column}, coalesce(sum(conversations), 0)::bigint,
+        case when source = 'gptbots' then sum(credits) end,
+        count(distinct end_user_id),
+        case when source = 'gptbots' then coalesce(sum(message_count), 0) end::bigint,
+        case when source = 'okchat' then coalesce(sum(person), 0) end::bigint
+    from facts
+    where {where}
+    group by source, {column}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -43,25 +65,199 @@ def asked(published: Path) -> Asked:
     return Asked(published)
 
 
-def normal(tiles: dict[str, str]) -> dict[str, str]:
-    """Exact values without zeros at the end."""
-    return {
-        name: value.rstrip("0").rstrip(".") if "." in value else value
-        for name, value in tiles.items()
-    }
-
-
 def test_every_filter_changes_the_figures_to_those_of_the_sql(
     written: Path, asked: Asked, open_report: Open
 ) -> None:
     opened = open_report(written)
     start = {"first": f"{NOW - 89 * DAY:%Y-%m-%d}", "last": f"{NOW:%Y-%m-%d}"}
-    before = normal(opened.tiles())
+    before = opened.tiles()
     assert before == asked.tiles(**start)
     for filters in FILTERS:
         opened.page.click("#clear")
-        assert normal(opened.tiles()) == before
+        assert opened.tiles() == before
         opened.choose(**filters)
-        found = normal(opened.tiles())
+        found = opened.tiles()
         assert found == asked.tiles(**(start | filters)), filters
         assert found != before, filters
+
+
+def test_the_days_back_set_the_period(written: Path, asked: Asked, open_report: Open) -> None:
+    opened = open_report(written)
+    for days in (7, 30, 90, 365):
+        opened.page.click(f"#quick [data-days='{days}']")
+        first = NOW - (days - 1) * DAY
+        period = {"first": f"{first:%Y-%m-%d}", "last": f"{NOW:%Y-%m-%d}"}
+        assert opened.tiles() == asked.tiles(**period)
+        pressed = opened.page.locator("#quick [aria-pressed=true]").all_inner_texts()
+        assert pressed == [f"{days} days"]
+
+
+def test_an_end_before_the_beginning_moves_the_beginning(written: Path, open_report: Open) -> None:
+    opened = open_report(written)
+    opened.choose(last=PERIOD["first"], first=PERIOD["last"])
+    assert opened.page.input_value("#from") == PERIOD["last"]
+    assert opened.page.input_value("#to") == PERIOD["last"]
+
+
+def test_the_tables_are_the_sql_by_platform_bot_and_day(
+    written: Path, asked: Asked, open_report: Open
+) -> None:
+    opened = open_report(written)
+    opened.choose(**PERIOD)
+    opened.page.click("#daily summary")
+    platforms = {
+        (platform, source): (conversations, credit_, users, messages, person)
+        for platform, source, conversations, _, credit_, _, users, messages, person in opened.rows(
+            "#platforms"
+        )
+    }
+    assert platforms == by_group(asked, "platform")
+    bots = {(row[0], row[1]): tuple(row[2:7]) for row in opened.rows("#bots")}
+    assert bots == by_group(asked, "bot_id")
+    days = {row[0]: row[1] for row in opened.rows("#daily table")}
+    spent = "select spent_on::varchar, sum(credits) from marts.credit_spend_daily where {}"
+    where, values = asked.where("spent_on", PERIOD)
+    found = dict(asked.rows(spent.format(where) + " group by 1 having sum(credits) != 0", values))
+    assert days == {day: shown(amount) for day, amount in found.items()}
+
+
+def by_group(asked: Asked, column: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Ask the SQL of the tables' rows, by platform or bot."""
+    name = "platform" if column == "platform" else "bot"
+    where, values = asked.where("day", PERIOD)
+    rows = asked.rows(BY_GROUP.format(column=column, where=where), values)
+    names = dict(asked.rows("select bot_id, bot from marts.freshness"))
+    return {
+        (key if name == "platform" else names[key], SOURCES_SHOWN[source]): tuple(map(shown, row))
+        for source, key, *row in rows
+    }
+
+
+def test_newest_conversations_follow_the_filters(
+    written: Path, asked: Asked, open_report: Open
+) -> None:
+    opened = open_report(written)
+    opened.choose(source="GPTBots", platform="web")
+    rows = opened.rows("#newest")
+    known = asked.rows(
+        "select subject from (from marts.conversations order by last_activity_at desc limit 200)"
+        " where source = 'gptbots' and platform = 'web' order by last_activity_at desc limit 50"
+    )
+    assert len(rows) > 5
+    subjects = [" ".join((subject or DASH).split())[:119] for (subject,) in known]
+    assert [row[4][:119] for row in rows] == subjects
+
+
+def test_hostile_texts_are_text(written: Path, open_report: Open) -> None:
+    opened = open_report(written)
+    opened.page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    opened.choose(bot=EVIL_BOT, platform=EVIL_CHANNEL.lower())
+    subjects = [row[4] for row in opened.rows("#newest")]
+    assert subjects == [
+        "</script><script>alert(1)</script>",
+        "abc\\u202edef\\u2066ghi",
+        "a\\u001b[31mb\\u007fc\\u0085d e f",
+        '=HYPERLINK("http://evil.example","x") & <!-- %%DATA%%',
+        ("long " * 30)[:119] + "…",
+    ]
+    assert opened.rows("#bots")[0][0] == EVIL_BOT
+    assert opened.evaluate("document.querySelectorAll('main img, main b, main a').length") == 0
+    assert len(opened.page.locator("script").all()) == 4
+
+
+def test_a_bar_says_its_credits(written: Path, asked: Asked, open_report: Open) -> None:
+    opened = open_report(written)
+    opened.choose(first=PERIOD["last"], last=PERIOD["last"], source="GPTBots")
+    opened.page.wait_for_function("document.querySelectorAll('.mark-rect path').length < 20")
+    opened.page.locator(".mark-rect path").last.hover()
+    whole = opened.page.locator("#tip").inner_text().splitlines()
+    spent = asked.tiles(first=PERIOD["last"], last=PERIOD["last"])["credits"]
+    assert whole[0] == PERIOD["last"]
+    assert whole[-1] == f"all platforms: {float(spent):.2f}"
+
+
+@pytest.mark.parametrize("width", [320, 390, 1600])
+def test_the_page_itself_never_scrolls_sideways(
+    written: Path, open_report: Open, width: int
+) -> None:
+    opened = open_report(written, width=width)
+    opened.page.click("#daily summary")
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert opened.evaluate(FITS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(
+    written: Path, open_report: Open, scheme: str
+) -> None:
+    opened = open_report(written, scheme=scheme)
+    faint = opened.evaluate(CONTRAST)
+    assert faint == []
+    ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(18, 22, 28)") == (scheme == "dark")
+
+
+def test_controls_have_names_and_come_by_keyboard(written: Path, open_report: Open) -> None:
+    opened = open_report(written)
+    assert opened.evaluate(NAMELESS) == []
+    reached = []
+    for _ in range(30):
+        opened.page.keyboard.press("Tab")
+        reached.append(
+            opened.evaluate("document.activeElement.id || document.activeElement.className")
+        )
+    assert reached[0] == "skip"
+    order = [reached.index(name) for name in ("source", "platform", "bot", "from", "to", "clear")]
+    assert order == sorted(order)
+    assert "rgb" in str(opened.evaluate("getComputedStyle(document.activeElement).outlineColor"))
+    assert opened.evaluate(LANDMARKS) == [1, 1, 1]
+    assert opened.evaluate(TABLES_WITHOUT_CAPTION) == []
+
+
+def test_the_keyboard_alone_filters(written: Path, asked: Asked, open_report: Open) -> None:
+    opened = open_report(written)
+    opened.page.focus("#source")
+    opened.page.keyboard.type("OKC")
+    last = f"{NOW:%Y-%m-%d}"
+    wanted = asked.tiles(source="OKChat", first=f"{NOW - 89 * DAY:%Y-%m-%d}", last=last)
+    assert opened.tiles() == wanted
+    assert "OKChat" in opened.page.locator("#matching").inner_text()
+
+
+def test_all_filtered_away_says_so(written: Path, open_report: Open) -> None:
+    opened = open_report(written)
+    opened.choose(bot="website", platform="telegram")
+    assert opened.tile("conversations") == "0"
+    assert opened.tile("credits") == DASH
+    assert "Nothing matches" in opened.page.locator("#platforms").inner_text()
+    assert "None of the latest" in opened.page.locator("#newest").inner_text()
+    assert opened.page.locator("#no-chart").is_visible()
+
+
+def test_an_empty_file_is_a_page_too(published: Path, tmp_path: Path, open_report: Open) -> None:
+    empty = changed(
+        published,
+        tmp_path / "empty.duckdb",
+        "delete from marts.conversations",
+        "delete from marts.credit_ledger",
+        "delete from marts.credit_spend_daily",
+        "delete from marts.freshness",
+        "delete from chat.sync_windows",
+    )
+    opened = open_report(report.write(empty, tmp_path / "report.html"))
+    assert opened.tile("conversations") == "0"
+    assert "No bot has been read yet" in opened.page.locator("#state").inner_text()
+
+
+def test_one_bot_that_is_not_certified(published: Path, tmp_path: Path, open_report: Open) -> None:
+    one = changed(
+        published,
+        tmp_path / "one.duckdb",
+        "delete from marts.freshness where bot != 'sales'",
+        "update chat.sync_windows set certified = false, evidence = 'a gap' where bot = 'sales'",
+    )
+    opened = open_report(report.write(one, tmp_path / "report.html"))
+    assert (
+        "1 of 1 bot not shown to be complete: sales." in opened.page.locator("#state").inner_text()
+    )
+    assert opened.rows("#certificates")[0][2:][5] == "a gap"

@@ -42,6 +42,10 @@ function statusOf(kind, text) {
     element("span", { class: "mark", "aria-hidden": "true" }, mark), bidi(text));
 }
 
+function utc(moment) {
+  return moment?.replace(" UTC", "") ?? DASH;
+}
+
 // Bots and sources choose here; platform and period say nothing of a reading.
 function certificateTable(filter) {
   const some = report.certificates.filter((of) =>
@@ -52,11 +56,11 @@ function certificateTable(filter) {
   put("complete", `${verdict(some)[1]} ${unreadable(rejected)}`);
   const rows = some.map((of) => [
     botName(report.bots[of.bot]), report.sources[of.source].name, statusOf(...standing(of)),
-    of.last_complete_sync_at ?? DASH, of.lag ?? DASH, of.last_sync_at ?? DASH,
-    of.newest_activity_at ?? DASH, bidi(of.evidence || DASH), figure(String(of.rejected))]);
+    utc(of.last_complete_sync_at), of.lag ?? DASH, utc(of.last_sync_at),
+    utc(of.newest_activity_at), bidi(of.evidence || DASH), figure(String(of.rejected))]);
   table(control("certificates"), "Bots and their latest certificate", [
-    ["Bot", ""], ["Source", ""], ["State", ""], ["Complete as of", "when"],
-    ["Before this report", "when"], ["Last read", "when"], ["Newest activity", "when"],
+    ["Bot", ""], ["Source", ""], ["State", ""], ["Complete as of (UTC)", "when"],
+    ["Lag", "when"], ["Last read (UTC)", "when"], ["Newest activity (UTC)", "when"],
     ["Proof", "text"], ["Not readable", "number"]], rows, "No bot matches the filters.", 20);
 }
 

@@ -77,7 +77,7 @@ function table(target, caption, columns, rows, empty, few = FEW) {
 function tableRow(row, columns) {
   return element("tr", { role: "row" }, ...row.map((cell, i) => element(i ? "td" : "th", {
     ...(i ? { role: "cell" } : { role: "rowheader", scope: "row" }),
-    class: columns[i][1] || null, "data-label": columns[i][2] ?? columns[i][0],
+    class: `${columns[i][1]} ${cell === DASH ? "nil" : ""}`.trim() || null, "data-label": columns[i][2] ?? columns[i][0],
   }, cell)));
 }
 

@@ -1,7 +1,7 @@
 """The published data as the JSON document that the page computes with; pure.
 
-Bots, platforms and their pairs (`series`) are numbered; a cell is a day and a series. Days are
-counted from `first`, each as the difference to the one before. Credits are whole numbers of
+Bots, platforms and their pairs (`series`) are numbered; a cell is a day and a series. Cells come
+day by day, so many a day, and say their series as the step from the cell before. Credits are whole numbers of
 10^-scale in one text, because they may exceed what a JavaScript number holds exactly.
 """
 
@@ -105,7 +105,8 @@ def _bot_name(row: Row, *, alone: bool) -> str:
 
 def _cells(published: Published, numbers: _Numbers) -> Document:
     rows = published.cells
-    days = [(row["day"] - published.first).days for row in rows]
+    a_day = Counter(row["day"] for row in rows)
+    days = (published.last - published.first).days + 1
     counters = [row["counters"] - row["credits"] for row in rows]
     amounts = [row["credits"] for row in rows] + counters
     scale, whole = scaled(amounts)
@@ -113,8 +114,8 @@ def _cells(published: Published, numbers: _Numbers) -> Document:
     names = ("conversations", "counted", "messages", "with_a_person")
     return {
         "scale": scale,
-        "day": _steps(days),
-        "series": [numbers.of(row) for row in rows],
+        "a_day": [a_day[published.first + timedelta(days=day)] for day in range(days)],
+        "series": _steps([numbers.of(row) for row in rows]),
         "credits": " ".join(map(str, whole[: len(rows)])),
         # The counters' sums, less the credits booked: nearly all of them 0, which is short.
         "counters": " ".join(map(str, whole[len(rows) :])),

@@ -16,7 +16,8 @@ function decoded(report) {
   const apart = amounts(cells.counters);
   return {
     ...cells,
-    day: running(cells.day),
+    day: cells.a_day.flatMap((number, day) => Array(number).fill(day)),
+    series: running(cells.series),
     credits,
     counters: apart.map((amount, i) => amount + credits[i]),
     users:

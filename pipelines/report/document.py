@@ -1,8 +1,9 @@
 """The published data as the JSON document that the page computes with; pure.
 
 Bots, platforms and their pairs (`series`) are numbered; a cell is a day and a series. Cells come
-day by day, so many a day, and say their series as the step from the cell before. Credits are whole numbers of
-10^-scale in one text, because they may exceed what a JavaScript number holds exactly.
+day by day, so many a day, and say their series as the step from the cell before. Credits are
+whole numbers of 10^-scale in one text, because they may exceed what a JavaScript number holds
+exactly.
 """
 
 from collections import Counter, defaultdict

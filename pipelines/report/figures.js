@@ -90,20 +90,24 @@ function decimal(amount, scale, digits) {
   return sign + text.slice(0, cut) + (digits ? `.${text.slice(cut)}` : "");
 }
 
-// A mean, rounded once, half away from zero, to four digits.
-function mean(amount, scale, number) {
+// A ratio, rounded once, half away from zero, to so many digits; `of` is above zero.
+function ratio(amount, of, digits) {
   const sign = amount < 0n ? -1n : 1n;
-  const unit = 10n ** BigInt(Math.max(0, 4 - scale));
-  const of = BigInt(number) * 10n ** BigInt(Math.max(0, scale - 4));
-  return decimal((sign * (2n * sign * amount * unit + of)) / (2n * of), 4, 4);
+  const units = sign * amount * 10n ** BigInt(digits);
+  return decimal(sign * ((2n * units + of) / (2n * of)), digits, digits);
+}
+
+function mean(amount, scale, number) {
+  return ratio(amount, BigInt(number) * 10n ** BigInt(scale), 4);
+}
+
+// In percent; corrections can take a whole to zero or below, of which nothing has a share.
+function share(part, whole) {
+  return whole > 0 ? ratio(100n * BigInt(part), BigInt(whole), 1) : "0.0";
 }
 
 function grouped(text) {
   const [whole, fraction] = text.split(".");
   const spaced = whole.replace(/\B(?=(\d{3})+$)/g, ",");
   return fraction === undefined ? spaced : `${spaced}.${fraction}`;
-}
-
-function share(part, whole) {
-  return whole ? Number((BigInt(part) * 100000n) / BigInt(whole)) / 1000 : 0;
 }

@@ -52,9 +52,9 @@ function bidi(text) {
 
 function bar(percent) {
   const filled = element("span", { class: "filled" });
-  filled.style.width = `${Math.min(percent, 100)}%`;
+  filled.style.width = `${Math.max(0, Math.min(percent, 100))}%`;
   const track = element("span", { class: "track", "aria-hidden": "true" }, filled);
-  return element("span", { class: "share" }, track, `${percent.toFixed(1)} %`);
+  return element("span", { class: "share" }, track, `${percent} %`);
 }
 
 // columns: [title, class]; rows: arrays of cells. More than FEW rows come on demand. Roles are

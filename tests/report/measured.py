@@ -13,7 +13,7 @@ TABLES_WITHOUT_CAPTION = """
 NAMELESS = """
 [...document.querySelectorAll('select, input, button, [tabindex="0"], [role=img]')].filter((e) => !(
   e.labels?.length || e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') ||
-  e.textContent.trim())).map((e) => e.outerHTML.slice(0, 80))
+  (e.matches('button') && e.textContent.trim()))).map((e) => e.outerHTML.slice(0, 80))
 """
 
 CONTRAST = """

@@ -51,6 +51,9 @@ class Opened:
         names = ("credits", "conversations", "users", "messages", "with_a_person", "each")
         return {name: self.tile(name) for name in names}
 
+    def text(self, at: str) -> str:
+        return self.page.locator(at).inner_text()
+
     def rows(self, table: str) -> list[list[str]]:
         """Return the cells of a table, all of its rows, numbers exact."""
         self.page.evaluate(_SHOW_ALL, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +80,14 @@ def test_every_filter_changes_the_figures_to_those_of_the_sql(
         found = opened.tiles()
         assert found == asked.tiles(**(start | filters)), filters
         assert found != before, filters
+        assert opened.text("#tile-credits") == rounded(found["credits"])
+
+
+def rounded(exact: str) -> str:
+    """An amount as it is shown."""
+    if exact == DASH:
+        return DASH
+    return f"{Decimal(exact).quantize(Decimal('0.01'), ROUND_HALF_UP):,}"
 
 
 def test_the_days_back_set_the_period(written: Path, asked: Asked, open_report: Open) -> None:
@@ -105,13 +114,11 @@ def test_the_tables_are_the_sql_by_platform_bot_and_day(
     opened = open_report(written)
     opened.choose(**PERIOD)
     opened.page.click("#daily summary")
-    platforms = {
-        (platform, source): (conversations, credit_, users, messages, person)
-        for platform, source, conversations, _, credit_, _, users, messages, person in opened.rows(
-            "#platforms"
-        )
-    }
+    rows = opened.rows("#platforms")
+    platforms = {(row[0], row[1]): tuple(row[2:3] + row[4:5] + row[6:]) for row in rows}
     assert platforms == by_group(asked, "platform")
+    assert [row[3] for row in rows] == shares([row[2] for row in rows])
+    assert [row[5] for row in rows] == shares([row[4] for row in rows])
     bots = {(row[0], row[1]): tuple(row[2:7]) for row in opened.rows("#bots")}
     assert bots == by_group(asked, "bot_id")
     days = {row[0]: row[1] for row in opened.rows("#daily table")}
@@ -119,6 +126,16 @@ def test_the_tables_are_the_sql_by_platform_bot_and_day(
     where, values = asked.where("spent_on", PERIOD)
     found = dict(asked.rows(spent.format(where) + " group by 1 having sum(credits) != 0", values))
     assert days == {day: shown(amount) for day, amount in found.items()}
+
+
+def shares(parts: list[str]) -> list[str]:
+    """The parts of the whole of those that are numbers, in percent."""
+    whole = sum(Decimal(part) for part in parts if part != DASH)
+    return [part if part == DASH else percent(Decimal(part) / whole) for part in parts]
+
+
+def percent(part: Decimal) -> str:
+    return f"{(100 * part).quantize(Decimal('0.1'), ROUND_HALF_UP)} %"
 
 
 def by_group(asked: Asked, column: str) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -170,7 +187,7 @@ def test_a_bar_says_its_credits(written: Path, asked: Asked, open_report: Open) 
     opened.choose(first=PERIOD["last"], last=PERIOD["last"], source="GPTBots")
     opened.page.wait_for_function("document.querySelectorAll('.mark-rect path').length < 20")
     opened.page.locator(".mark-rect path").last.hover()
-    whole = opened.page.locator("#tip").inner_text().splitlines()
+    whole = opened.text("#tip").splitlines()
     spent = asked.tiles(first=PERIOD["last"], last=PERIOD["last"])["credits"]
     assert whole[0] == PERIOD["last"]
     assert whole[-1] == f"all platforms: {float(spent):.2f}"
@@ -212,6 +229,8 @@ def test_controls_have_names_and_come_by_keyboard(written: Path, open_report: Op
     assert "rgb" in str(opened.evaluate("getComputedStyle(document.activeElement).outlineColor"))
     assert opened.evaluate(LANDMARKS) == [1, 1, 1]
     assert opened.evaluate(TABLES_WITHOUT_CAPTION) == []
+    assert opened.page.locator("#bars").get_attribute("aria-label")
+    assert opened.page.locator("#chart svg [aria-label]").count() == 0  # the table says it
 
 
 def test_the_keyboard_alone_filters(written: Path, asked: Asked, open_report: Open) -> None:
@@ -221,7 +240,7 @@ def test_the_keyboard_alone_filters(written: Path, asked: Asked, open_report: Op
     last = f"{NOW:%Y-%m-%d}"
     wanted = asked.tiles(source="OKChat", first=f"{NOW - 89 * DAY:%Y-%m-%d}", last=last)
     assert opened.tiles() == wanted
-    assert "OKChat" in opened.page.locator("#matching").inner_text()
+    assert "OKChat" in opened.text("#matching")
 
 
 def test_all_filtered_away_says_so(written: Path, open_report: Open) -> None:
@@ -229,8 +248,8 @@ def test_all_filtered_away_says_so(written: Path, open_report: Open) -> None:
     opened.choose(bot="website", platform="telegram")
     assert opened.tile("conversations") == "0"
     assert opened.tile("credits") == DASH
-    assert "Nothing matches" in opened.page.locator("#platforms").inner_text()
-    assert "None of the latest" in opened.page.locator("#newest").inner_text()
+    assert "Nothing matches" in opened.text("#platforms")
+    assert "None of the latest" in opened.text("#newest")
     assert opened.page.locator("#no-chart").is_visible()
 
 
@@ -246,7 +265,7 @@ def test_an_empty_file_is_a_page_too(published: Path, tmp_path: Path, open_repor
     )
     opened = open_report(report.write(empty, tmp_path / "report.html"))
     assert opened.tile("conversations") == "0"
-    assert "No bot has been read yet" in opened.page.locator("#state").inner_text()
+    assert "No bot has been read yet" in opened.text("#state")
 
 
 def test_one_bot_that_is_not_certified(published: Path, tmp_path: Path, open_report: Open) -> None:
@@ -257,7 +276,5 @@ def test_one_bot_that_is_not_certified(published: Path, tmp_path: Path, open_rep
         "update chat.sync_windows set certified = false, evidence = 'a gap' where bot = 'sales'",
     )
     opened = open_report(report.write(one, tmp_path / "report.html"))
-    assert (
-        "1 of 1 bot not shown to be complete: sales." in opened.page.locator("#state").inner_text()
-    )
+    assert "1 of 1 bot not shown to be complete: sales." in opened.text("#state")
     assert opened.rows("#certificates")[0][2:][5] == "a gap"

@@ -43,9 +43,12 @@ def test_only_the_days_asked_for_are_read(published: Path) -> None:
     found = data.read(published, days=7, now=NOW)
     assert found.first == NOW.date() - timedelta(days=6)
     assert found.last == NOW.date()
-    assert {cell["day"] for cell in found.cells} <= {
+    assert {cell["day"] for cell in found.cells} == {
         found.first + timedelta(days=n) for n in range(7)
     }
+    counted = "select count(*) from marts.conversations where cast(last_activity_at as date) >= $1"
+    (conversations,) = Asked(published).rows(counted, [found.first])
+    assert sum(cell["conversations"] for cell in found.cells) == conversations[0]
 
 
 def test_what_is_dated_ahead_stretches_the_period_by_one_day(

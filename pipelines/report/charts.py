@@ -8,6 +8,18 @@ from typing import Any
 
 COLOURS = 6
 """Platforms with a colour of their own, the largest; the others share the last one."""
+_HALF_A_DAY = {"expr": "width * 432e5 / (domain('x')[1] - domain('x')[0])"}
+_DAYS = {
+    # A day begins at the left edge of its bar; its name belongs under the middle.
+    "labelOffset": _HALF_A_DAY,
+    # Neither the day after the last one, nor a day twice where there is room for its hours.
+    "labelExpr": "datum.value < domain('x')[1] && !utchours(datum.value) ? datum.label : ''",
+    "format": "%-d %b",
+    "grid": False,
+    "ticks": False,
+    "labelFlush": False,
+    "labelSeparation": 12,
+}
 _LICENCE = "/* Vega, Vega-Lite, Vega-Embed: BSD-3-Clause, UW Interactive Data Lab */"
 
 
@@ -38,7 +50,7 @@ def spend() -> dict[str, Any]:
                 "type": "temporal",
                 "timeUnit": "utcyearmonthdate",
                 "title": None,
-                "axis": {"grid": False, "format": "%-d %b", "labelSeparation": 12},
+                "axis": _DAYS,
             },
             "y": {
                 "field": "credits",

@@ -4,13 +4,11 @@ Texts come cut: a subject may be a megabyte long.
 """
 
 HAS_MODELS = """
-    select count(*) = 5 as found
+    select count(*) = 4 as found
     from information_schema.tables
     where
         table_schema = 'marts'
-        and table_name in (
-            'conversations', 'credit_ledger', 'credit_spend_daily', 'freshness', 'bot_summary'
-        )
+        and table_name in ('conversations', 'credit_ledger', 'credit_spend_daily', 'freshness')
 """
 
 TIME_ZONE = """

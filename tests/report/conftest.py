@@ -71,6 +71,7 @@ def open_report(browser: Browser) -> Iterator[Callable[..., Opened]]:
             context = browser.new_context(
                 viewport={"width": width, "height": 900},
                 color_scheme="dark" if scheme == "dark" else "light",
+                timezone_id="Pacific/Auckland",  # a reader's own: it must change nothing
             )
             contexts.callback(context.close)
             page = Opened(context.new_page(), file)

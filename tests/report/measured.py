@@ -1,5 +1,11 @@
 """Scripts that measure a page: contrast, names of controls, what overflows."""
 
+AXIS = """
+JSON.stringify([...document.querySelectorAll('#chart .role-axis-label text')]
+  .map((label) => label.textContent).filter((text) => /[a-z]/i.test(text)).sort())
+  === JSON.stringify(wanted)
+"""
+
 FITS = """
 [...document.querySelectorAll('.tile')].every((e) => e.scrollWidth <= e.clientWidth)
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipelines import report
-from report.measured import CONTRAST, FITS, LANDMARKS, NAMELESS, TABLES_WITHOUT_CAPTION
+from report.measured import AXIS, CONTRAST, FITS, LANDMARKS, NAMELESS, TABLES_WITHOUT_CAPTION
 from report.published import DASH, EVIL_BOT, EVIL_CHANNEL, Asked, changed, shown
 
 if TYPE_CHECKING:
@@ -191,6 +192,15 @@ def test_a_bar_says_its_credits(written: Path, asked: Asked, open_report: Open) 
     spent = asked.tiles(first=PERIOD["last"], last=PERIOD["last"])["credits"]
     assert whole[0] == PERIOD["last"]
     assert whole[-1] == f"all platforms: {float(spent):.2f}"
+
+
+def test_the_axis_names_the_days_of_the_period_once(written: Path, open_report: Open) -> None:
+    opened = open_report(written)
+    opened.page.click("#quick [data-days='7']")
+    days = [f"{NOW - n * DAY:%-d %b}" for n in range(6, -1, -1)]
+    opened.page.wait_for_function(AXIS.replace("wanted", json.dumps(sorted(days))))
+    opened.choose(first=f"{NOW:%Y-%m-%d}")
+    opened.page.wait_for_function(AXIS.replace("wanted", json.dumps(days[-1:])))
 
 
 @pytest.mark.parametrize("width", [320, 390, 1600])

@@ -1,7 +1,8 @@
 "use strict";
 // The bars of credits a day: rows for Vega, its legend and tooltip, and the same as a table.
 
-const SLOTS = 6;
+const SPEC = JSON.parse(document.getElementById("spec").textContent);
+const SLOTS = SPEC.encoding.color.scale.domain.length - 1; // the last is for the others
 
 function slotOf(platform) {
   return Math.min(platform, SLOTS);
@@ -80,9 +81,8 @@ function tooltip(_handler, event, _item, text) {
 
 // Made with its first rows: without any, Vega warns of axes that have no extent.
 async function newChart(rows) {
-  const spec = JSON.parse(document.getElementById("spec").textContent);
-  spec.data.values = rows;
-  const made = await vegaEmbed("#chart", spec, {
+  SPEC.data.values = rows;
+  const made = await vegaEmbed("#chart", SPEC, {
     mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false,
     ast: true, // evaluates expressions without eval, which the page's policy forbids
     tooltip,

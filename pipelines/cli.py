@@ -287,6 +287,26 @@ def publish() -> None:
 
 
 @app.command()
+def report(
+    to: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
+        "report.html"
+    ),
+    days: Annotated[int, typer.Option(help="Days back that it shows.", min=1, max=3_660)] = 365,
+) -> None:
+    """Write a report as one HTML file, out of the published data.
+
+    Credits a day, platforms, bots, completeness and the newest conversations without their
+    messages; with filters that work in the file alone, without a server or a network.
+    """
+    from pipelines import output, settings
+    from pipelines import report as run
+
+    configured = settings.load(need_bots=False)
+    written = run.write(configured.publish, to, days=days)
+    output.say(f"the report is {written} ({written.stat().st_size / 1e6:.1f} MB)")
+
+
+@app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="The port, on loopback only.", min=0, max=65535)] = 8765,
     gptbots: Annotated[int, typer.Option(help="GPTBots conversations.", min=0)] = 10_000,

@@ -104,6 +104,14 @@ def share(value: object) -> float:
     return float(text)
 
 
+def switch(value: object) -> bool:
+    """Read true or false."""
+    text = str(value).strip().lower()
+    if text not in ("true", "false"):
+        raise ValueError("is neither true nor false; write one of them")
+    return text == "true"
+
+
 def api_key(value: SecretStr) -> SecretStr:
     """Check a key: visible ASCII characters, as it has to fit into a header."""
     key = value.get_secret_value()

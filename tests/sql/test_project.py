@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from sql.warehouse import Warehouse
 
 COMPUTED = {
+    "bill_reconciliation_daily",
     "bot_summary",
     "conversations",
     "credit_ledger",
     "credit_spend_daily",
+    "dim_bots",
     "freshness",
     "platform_breakdown",
     "platform_daily",

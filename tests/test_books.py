@@ -10,9 +10,10 @@ import duckdb
 import pytest
 from project import assert_equal_to_truth, bot
 
-from pipelines import books, tables
+from pipelines import books, cli, tables
 from pipelines.simulator import Faults, Knobs, gptbots
 from pipelines.simulator.books import bill, conversation_credits
+from pipelines.status import status
 
 if TYPE_CHECKING:
     from conftest import MakeWorld, Simulate
@@ -264,3 +265,27 @@ def test_a_row_that_cannot_be_read_is_kept_aside(
     ]
     reasons = project.rows("select reason from chat.rejected_rows order by reason")
     assert [row["reason"] for row in reasons] == ["date is no day: 'soon'", "total is missing"]
+
+
+def test_a_failure_is_told_and_ends_with_1(
+    project: Project, make_world: MakeWorld, simulate: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream = simulate(make_world(bots={"support": 5}), Knobs(books="refused"))
+    project.configure(upstream, gptbots={"bill": True})
+    project.settings()
+    with pytest.raises(SystemExit) as ended:
+        cli.app(["sync", "--no-models"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().out
+    assert "certified, all history counted" in said
+    assert "FAILED: bill: the API answers with code 40300 (bot support" in said
+
+
+def test_the_days_held_do_not_stand_for_a_sync_of_conversations(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    switched_on(project, simulate(make_world(bots={"support": 5})))
+    project.sync()
+    found = status(project.settings(), [("gptbots", "support")])
+    assert found.bots[0].evidence
+    assert "day" not in found.bots[0].evidence

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from project import assert_equal_to_truth, bot
 
 from pipelines import books, cli, tables
+from pipelines.gptbots.books import interpret_rows
 from pipelines.simulator import Faults, Knobs, gptbots
 from pipelines.simulator.books import bill, conversation_credits
 from pipelines.status import status
+from pipelines.sync import build_models
 
 if TYPE_CHECKING:
     from conftest import MakeWorld, Simulate
@@ -227,6 +230,7 @@ def test_a_warehouse_of_an_earlier_version_gets_the_tables_and_reads_nothing_aga
         project.sync()
     with pytest.raises(duckdb.CatalogException):
         project.count("bills")
+    assert status(project.settings(), ()).bots
     before = project.counts()
     upstream.clear_log()
     outcome = project.sync()
@@ -238,6 +242,32 @@ def test_a_warehouse_of_an_earlier_version_gets_the_tables_and_reads_nothing_aga
     assert project.sync().complete
     assert credited(project) == spent(world, "support")
     assert project.counts() == before
+
+
+def test_the_models_of_a_warehouse_of_an_earlier_version_can_be_built_before_a_sync(
+    project: Project, make_world: MakeWorld, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 5})))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tables, "ALL", tables.CORE)
+        project.sync()
+    build_models(project.settings())
+    assert project.rows("select bot, name from marts.dim_bots") == [
+        {"bot": "support", "name": "support"}
+    ]
+
+
+def test_of_a_row_that_came_twice_the_later_counts() -> None:
+    def page(total: str, at: datetime) -> pa.Table:
+        rows = [{"conversation_id": "a", "total": total}]
+        same = {"bot": "support", "credited_on": date(2026, 3, 1), "observed_at": at}
+        return interpret_rows(tables.CONVERSATION_CREDITS, rows, same).table
+
+    first = datetime(2026, 3, 1, tzinfo=UTC)
+    for later, wanted in ((first + DAY, "2"), (first - DAY, "1")):
+        read = pa.concat_tables([page("1", first), page("2", later)])
+        found = books.newest(tables.CONVERSATION_CREDITS, read)
+        assert found["total"].to_pylist() == [Decimal(wanted)]
 
 
 def test_a_row_that_cannot_be_read_is_kept_aside(

@@ -144,6 +144,18 @@ def test_what_was_deleted_before_anything_was_asked_stays_billed(
     assert billed(rows(client, BILL)) == before
 
 
+def test_what_was_spent_before_a_chat_is_billed_when_it_was_spent(
+    client: Client, world: World
+) -> None:
+    latest = str(world.truth("gptbots", "support")[0]["conversation_id"])
+    spent = counted(world, "support", "sales")
+    world.advance(DAY, activity=False)
+    world.chat(latest)
+    today, *before = rows(client, BILL)
+    assert billed(before) == spent
+    assert billed([today]) == counted(world, "support", "sales") - spent > 0
+
+
 def test_older_than_thirty_and_ninety_days_is_not_served(client: Client, world: World) -> None:
     world.advance(14 * DAY, activity=False)
     oldest = world.now - 29 * DAY

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ON = {"bill": True, "conversation_credits": True}
 DAYS = 5
+pytestmark = pytest.mark.long
 # The world's clock lies days behind the one that windows are dated by.
 _AS_THE_WORLD = "update chat.sync_windows set finished_at = finished_at - interval {} minute"
 

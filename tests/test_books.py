@@ -19,6 +19,8 @@ from pipelines.status import status
 from pipelines.sync import build_models
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import MakeWorld, Simulate
     from project import Project
 
@@ -30,15 +32,14 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def present(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """The moment that days are counted back from, the last of the list."""
-    moments: list[datetime] = []
-    monkeypatch.setattr(books, "present", lambda: moments[-1])
-    return moments
+def switched_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[[Simulator], None]:
+    """Configure all that is optional; days are counted back from the world's present."""
 
+    def switch(upstream: Simulator) -> None:
+        project.configure(upstream, gptbots=ALL_ON, okchat={"bot_names": True})
+        monkeypatch.setattr(books, "present", lambda: upstream.world.now)
 
-def switched_on(project: Project, upstream: Simulator, **more: Any) -> None:  # noqa: ANN401 - passed on
-    project.configure(upstream, gptbots=ALL_ON, okchat={"bot_names": True}, **more)
+    return switch
 
 
 def bills(project: Project, name: str) -> dict[str, Any]:
@@ -73,10 +74,11 @@ def test_the_books_are_loaded_as_they_are_served(
     make_world: MakeWorld,
     simulate: Simulate,
     whose: Any,  # noqa: ANN401 - of the knob's own type
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     world = make_world(bots={"support": 450, "sales": 30}, chatbots={"web": 40})
     knobs = Knobs(bill=whose)
-    switched_on(project, simulate(world, knobs))
+    switched_on(simulate(world, knobs))
     assert project.sync().complete
     for name in ("support", "sales"):
         assert bills(project, name) == billed(world, name, knobs)
@@ -105,11 +107,15 @@ def asked(upstream: Simulator, what: str) -> int:
     ids=["capped", "capped, total of the page", "total of the page"],
 )
 def test_however_the_books_are_paged_and_dated(
-    project: Project, make_world: MakeWorld, simulate: Simulate, knobs: Knobs
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    knobs: Knobs,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     world = make_world(bots={"support": 900})
     world.tie("support", 130)
-    switched_on(project, simulate(world, knobs))
+    switched_on(simulate(world, knobs))
     assert project.sync().complete
     assert [*bills(project, "support").values()] == [*billed(world, "support", knobs).values()][
         ::-1
@@ -118,10 +124,13 @@ def test_however_the_books_are_paged_and_dated(
 
 
 def test_a_second_sync_reads_only_what_may_still_settle(
-    project: Project, make_world: MakeWorld, simulate: Simulate
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     upstream = simulate(make_world(bots={"support": 450}, chatbots={"web": 20}))
-    switched_on(project, upstream)
+    switched_on(upstream)
     project.sync()
     assert asked(upstream, "credits") >= 30
     before = project.rows("select 'b', * from chat.bills union all by name from chat.bots")
@@ -137,18 +146,19 @@ def test_a_second_sync_reads_only_what_may_still_settle(
 
 
 def test_what_upstream_forgets_stays_and_what_still_grows_is_replaced(
-    project: Project, make_world: MakeWorld, simulate: Simulate, present: list[datetime]
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     world = make_world(bots={"support": 450})
     row = world.truth("gptbots")[0]
-    switched_on(project, simulate(world))
-    present.append(world.now)
+    switched_on(simulate(world))
     project.sync()
     first, spent_first = bills(project, "support"), spent(world, "support")
     for step in (2 * DAY, 29 * DAY, 60 * DAY):
         world.advance(step, activity=False)
         world.settle(str(row["conversation_id"]), Decimal("0.25"))
-        present.append(world.now)
         assert project.sync().complete
     found, served = bills(project, "support"), billed(world, "support", Knobs())
     assert not first.keys() & served.keys()
@@ -161,13 +171,15 @@ def test_what_upstream_forgets_stays_and_what_still_grows_is_replaced(
 
 
 def test_a_day_that_was_read_before_it_settled_is_read_again_after(
-    project: Project, make_world: MakeWorld, simulate: Simulate, present: list[datetime]
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     upstream = simulate(make_world(bots={"support": 100}))
     world = upstream.world
-    switched_on(project, upstream)
+    switched_on(upstream)
     for _ in range(2):
-        present.append(world.now)
         project.sync()
         world.advance(10 * DAY, activity=False)
     held = project.rows(
@@ -175,18 +187,22 @@ def test_a_day_that_was_read_before_it_settled_is_read_again_after(
     )
     days = [row["window_start"].date() for row in held]
     assert len(days) == len(set(days)) == 26 + 10
-    assert days[-1] == present[-1].date() - 4 * DAY
+    assert days[-1] == world.now.date() - 14 * DAY
 
 
 @pytest.mark.parametrize(
     "refused", [Knobs(books="refused"), Knobs(books="refused", error_status=400)]
 )
 def test_books_that_are_refused_fail_nothing_else(
-    project: Project, make_world: MakeWorld, simulate: Simulate, refused: Knobs
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    refused: Knobs,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     world = make_world(bots={"support": 120}, chatbots={"web": 20})
     upstream = simulate(world, refused)
-    switched_on(project, upstream)
+    switched_on(upstream)
     outcome = project.sync()
     assert not outcome.complete
     support = bot(outcome, "support")
@@ -206,12 +222,15 @@ def test_books_that_are_refused_fail_nothing_else(
 
 
 def test_a_resource_that_stays_limited_is_given_up_alone(
-    project: Project, make_world: MakeWorld, simulate: Simulate
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     world = make_world(bots={"support": 120})
     upstream = simulate(world)
     upstream.faults = Faults(rate_limited=1.0, only="/bill/")
-    switched_on(project, upstream)
+    switched_on(upstream)
     outcome = project.sync(patience=0.5)
     (failure,) = bot(outcome, "support").failures
     assert failure.startswith("bill: too many requests")
@@ -220,7 +239,11 @@ def test_a_resource_that_stays_limited_is_given_up_alone(
 
 
 def test_a_warehouse_of_an_earlier_version_gets_the_tables_and_reads_nothing_again(
-    project: Project, make_world: MakeWorld, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    monkeypatch: pytest.MonkeyPatch,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
     world = make_world(bots={"support": 450}, chatbots={"web": 40})
     upstream = simulate(world)
@@ -238,7 +261,7 @@ def test_a_warehouse_of_an_earlier_version_gets_the_tables_and_reads_nothing_aga
     assert bot(outcome, "support").requests <= 2
     assert project.counts() == before
     assert [project.count(table.name) for table in tables.BOOKS] == [0, 0, 0]
-    switched_on(project, upstream)
+    switched_on(upstream)
     assert project.sync().complete
     assert credited(project) == spent(world, "support")
     assert project.counts() == before
@@ -312,9 +335,12 @@ def test_a_failure_is_told_and_ends_with_1(
 
 
 def test_the_days_held_do_not_stand_for_a_sync_of_conversations(
-    project: Project, make_world: MakeWorld, simulate: Simulate
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    switched_on: Callable[[Simulator], None],
 ) -> None:
-    switched_on(project, simulate(make_world(bots={"support": 5})))
+    switched_on(simulate(make_world(bots={"support": 5})))
     project.sync()
     found = status(project.settings(), [("gptbots", "support")])
     assert found.bots[0].evidence

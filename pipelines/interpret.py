@@ -26,20 +26,23 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Interpreted:
-    """`table` has the schema READING, in the order received; `rejected` is the rest."""
+    """`table` has the schema asked for, in the order received; `rejected` is the rest."""
 
     table: pa.Table
     rejected: list[Rejected]
 
 
 def interpret(
-    rows: Sequence[object], fields: Mapping[str, Field], constants: Mapping[str, object]
+    rows: Sequence[object],
+    fields: Mapping[str, Field],
+    constants: Mapping[str, object],
+    schema: pa.Schema = READING,
 ) -> Interpreted:
     """Read rows column by column; where that fails, row by row to find the bad ones."""
     try:
-        return Interpreted(_table(rows, fields, constants), [])
+        return Interpreted(_table(rows, fields, constants, schema), [])
     except ValueError:
-        return _sift(rows, fields, constants)
+        return _sift(rows, fields, constants, schema)
 
 
 def rejected_id(row: Rejected, key: str) -> str | None:
@@ -61,29 +64,35 @@ def owned(found: Interpreted, bot_id: str) -> Interpreted:
 
 
 def _sift(
-    rows: Sequence[object], fields: Mapping[str, Field], constants: Mapping[str, object]
+    rows: Sequence[object],
+    fields: Mapping[str, Field],
+    constants: Mapping[str, object],
+    schema: pa.Schema,
 ) -> Interpreted:
     good, rejected = [], []
     for row in rows:
         try:
-            good.append(_table([row], fields, constants))
+            good.append(_table([row], fields, constants, schema))
         except ValueError as unreadable:
             rejected.append(Rejected(str(unreadable), values.raw_json(row)))
-    return Interpreted(pa.concat_tables([READING.empty_table(), *good]), rejected)
+    return Interpreted(pa.concat_tables([schema.empty_table(), *good]), rejected)
 
 
 def _table(
-    rows: Sequence[object], fields: Mapping[str, Field], constants: Mapping[str, object]
+    rows: Sequence[object],
+    fields: Mapping[str, Field],
+    constants: Mapping[str, object],
+    schema: pa.Schema,
 ) -> pa.Table:
     received = [_object(row) for row in rows]
     arrays = []
-    for column in READING:
+    for column in schema:
         if column.name in fields:
             arrays.append(_array(received, column, *fields[column.name]))
         else:
             constant = pa.scalar(constants.get(column.name), column.type)
             arrays.append(pa.repeat(constant, len(received)))
-    return pa.table(arrays, schema=READING)
+    return pa.table(arrays, schema=schema)
 
 
 def _array(rows: Sequence[Row], column: pa.Field, key: str, read: Callable[[Any], Any]) -> pa.Array:

@@ -47,12 +47,27 @@ class Loader:
         self._path = path
         self._folder = work / "dlt"
         _remove(self._folder)
-        self._prepared = False
+        self._lacking = list(tables.ALL)
         self.cursors: dict[tuple[str, str], datetime] = {}
         if path.exists():
             with warehouse.connect(path) as connection:
-                self._prepared = warehouse.has_tables(connection)
+                self._lacking = warehouse.lacking(connection)
                 self.cursors = stored_cursors(connection) if self._prepared else {}
+
+    @property
+    def _prepared(self) -> bool:
+        return not any(table in self._lacking for table in tables.CORE)
+
+    def complete(self) -> bool:
+        """Make the tables that a warehouse of an earlier version lacks; tell whether it did.
+
+        Raises:
+            WarehouseBusy, WarehouseFailed, Stopped: as `load`.
+        """
+        outdated = self._prepared and bool(self._lacking)
+        if outdated:
+            self.load(next(iter(source.SOURCES)), Batch(), {})
+        return outdated
 
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":
@@ -88,12 +103,10 @@ class Loader:
             WarehouseFailed: the load failed; the next run reads its rows again.
             Stopped: a signal came meanwhile.
         """
-        if not self._prepared:
-            # The first load makes all tables, also those that it brings no rows for.
-            rest = {t.name: batch.rest.get(t.name, t.schema.empty_table()) for t in tables.ALL}
-            batch = Batch(batch.conversations, rest)
-        self._run(name, batch, cursors)
-        self._prepared = True
+        # The first load makes all tables, also those that it brings no rows for.
+        empty = {table.name: table.schema.empty_table() for table in self._lacking}
+        self._run(name, Batch(batch.conversations, {**empty, **batch.rest}), cursors)
+        self._lacking = []
 
     def _run(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
         from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline

@@ -1,7 +1,7 @@
 """What a sync did, bot by bot."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from pipelines.jobs import BotName
@@ -14,7 +14,8 @@ class BotOutcome:
     `cursor` is the newest activity loaded, `certified` tells that all of its `windows` are,
     `history` whether the server counts as many conversations as are known ('agrees', or 'moving'
     while it can't be told), `deleted` how many were marked as gone upstream, `done` that reading
-    has ended, `loaded` that all of it is read and in the warehouse.
+    has ended, `loaded` that all of it is read and in the warehouse, `failures` what was asked for
+    beside the conversations and could not be read.
     """
 
     source: str
@@ -31,6 +32,7 @@ class BotOutcome:
     done: bool = False
     loaded: bool = False
     error: str | None = None
+    failures: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -49,7 +51,8 @@ class Outcome:
     def complete(self) -> bool:
         """Whether everything asked for was read, certified, loaded, modelled and published."""
         return (self.models_error or self.publish_error) is None and all(
-            bot.done and bot.error is None and bot.certified for bot in self.bots.values()
+            bot.done and bot.error is None and bot.certified and not bot.failures
+            for bot in self.bots.values()
         )
 
     @property

@@ -248,6 +248,7 @@ def _line(bot: BotOutcome) -> Text:
     return plain(
         f"{name}: {bot.rows_loaded:,} loaded of {bot.rows_read:,} read, "
         f"{bot.requests:,} requests, {proof}{rejected}, cursor {moment(bot.cursor)}"
+        + "".join(f"; FAILED: {failure}" for failure in bot.failures)
     )
 
 

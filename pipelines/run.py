@@ -19,7 +19,7 @@ from pipelines.chunk import Audit, Chunk, batch, behind, by_bot, chunks
 from pipelines.cursor import Cursor
 from pipelines.errors import ApiError, WarehouseBusy
 from pipelines.gptbots.history import Expected
-from pipelines.interpret import rejected_id
+from pipelines.interpret import Rejected, rejected_id
 from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
 from pipelines.loader import Loader
 from pipelines.news import News, news
@@ -27,6 +27,7 @@ from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import Job, Question, Reader
 from pipelines.reading import Certificate, Reading
 from pipelines.settings import Settings
+from pipelines.source import Batch
 from pipelines.warehouse import connect, has_tables, known
 
 CONCURRENCY = 8
@@ -178,8 +179,28 @@ class Run:
 
     def certify(self, name: BotName, certificate: Certificate) -> None:
         """Keep a certificate that stands for no rows of its own."""
-        reading = Reading(tables.READING.empty_table(), [], certificate)
+        self.note(name, [], certificate)
+
+    def add(self, source: str, rest: Mapping[str, pa.Table]) -> None:
+        """Load rows that no cursor follows, by the names of their tables."""
+        filled = {name: rows for name, rows in rest.items() if len(rows)}
+        if filled:
+            self.settings.models_current.unlink(missing_ok=True)
+            self._loader.load(source, Batch(rest=filled), {})
+
+    def note(
+        self, name: BotName, rejected: list[Rejected], certificate: Certificate | None
+    ) -> None:
+        """Keep rejected rows, and perhaps a certificate, of what is no conversation."""
+        reading = Reading(tables.READING.empty_table(), rejected, certificate)
         self._audit.add(Chunk(name.source, [(name.bot, reading)]))
+        self._rejected[name].update((row.reason, row.raw) for row in rejected)
+        self.outcome.bots[name].rejected = len(self._rejected[name])
+
+    def complete_tables(self) -> None:
+        """Make the tables that a warehouse of an earlier version lacks."""
+        if self._loader.complete():
+            self.settings.models_current.unlink(missing_ok=True)
 
     def finish(self, *, write: bool = True) -> None:
         """Write what is left of the audit trail."""

@@ -35,6 +35,7 @@ ChatbotId = Annotated[str, BeforeValidator(settings_values.chatbot_id)]
 PageSize = Annotated[int, BeforeValidator(settings_values.whole(10_000))]
 Share = Annotated[float, BeforeValidator(settings_values.share)]
 PerMinute = Annotated[int, BeforeValidator(settings_values.whole(100_000))]
+Flag = Annotated[bool, BeforeValidator(settings_values.flag)]
 Parameter = Annotated[str, BeforeValidator(settings_values.parameter)]
 Name = Annotated[str, AfterValidator(settings_values.bot_name)]
 
@@ -64,6 +65,9 @@ class Gptbots(_Strict):
     lookback: Duration = timedelta(hours=1)
     requests_per_minute: PerMinute = 100
     max_deleted_share: Share = 0.25
+    bill: Flag = False
+    conversation_credits: Flag = False
+    bot_names: Flag = False
     bots: dict[Name, Bot] = {}
 
 
@@ -77,6 +81,7 @@ class Okchat(_Strict):
     requests_per_minute: PerMinute = 100
     sweep_every: Duration = timedelta()
     max_deleted_share: Share = 0.25
+    bot_names: Flag = False
     chatbots: dict[Name, Chatbot] = {}
 
 

@@ -115,6 +115,7 @@ _BOTS = """
             arg_max(certified, finished_at) as certified,
             arg_max(evidence, finished_at) as evidence
         from chat.sync_windows
+        where kind != 'credits'
         group by all
     ),
 

@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines import http, live, publish
+from pipelines.books import read_books
 from pipelines.chunk import Chunk
 from pipelines.errors import ModelsFailed, WarehouseFailed
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
+from pipelines.loader import Loader
 from pipelines.news import News
 from pipelines.okchat.head import Head
 from pipelines.okchat.scan import Sweep
@@ -18,7 +20,7 @@ from pipelines.reader import Job
 from pipelines.reconcile import reconcile
 from pipelines.run import Run, Tell, locked
 from pipelines.settings import Settings
-from pipelines.warehouse import connect
+from pipelines.warehouse import connect, has_tables, lacking
 
 if TYPE_CHECKING:
     from pipelines.models import Built
@@ -52,8 +54,10 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
     bots = chosen(settings, sources)
     with locked(settings):
         with Run(settings, bots, tell, patience) as run:
+            run.complete_tables()
             run.read(jobs(run), Loading(run, moving=True))
             reconcile(run, Loading(run, moving=False), yes=yes)
+            read_books(run)
             run.finish()
         if models:
             show(settings, run.outcome, tell)
@@ -122,8 +126,11 @@ def build_models(settings: Settings) -> "Built":
     """
     from pipelines import models  # noqa: PLC0415 - dbt costs a second and is often not needed
 
-    with connect(settings.warehouse):
-        pass  # an open file is told as such, not as a model that failed
+    # An open file is told as such, not as a model that failed.
+    with connect(settings.warehouse) as connection:
+        outdated = has_tables(connection) and lacking(connection)
+    if outdated:
+        Loader(settings.warehouse, settings.work).complete()
     built = models.build(settings.warehouse, settings.work)
     settings.models_current.touch()
     return built

@@ -14,6 +14,7 @@ INSTANT = pa.timestamp("us", "UTC")
 CREDIT = pa.decimal128(28, 10)
 TEXT = pa.string()
 COUNT = pa.int64()
+DAY = pa.date32()
 FLAG = pa.bool_()
 
 
@@ -161,7 +162,7 @@ SYNC_WINDOWS = Table(
         "kind": Column(
             TEXT,
             "'window' of time, 'history' (all of it counted), 'sweep' of a whole list, "
-            "'head' of it, 'lookup' of single conversations",
+            "'head' of it, 'lookup' of single conversations, 'credits' of a settled day",
             nullable=False,
         ),
         "window_start": Column(INSTANT, "first instant asked for; null for a sweep"),
@@ -197,7 +198,75 @@ REJECTED_ROWS = Table(
     strategy="insert-only",
 )
 
-ALL = (CONVERSATIONS, LAST_MESSAGES, CONVERSATION_CHANGES, SYNC_WINDOWS, REJECTED_ROWS)
+_TOTAL = Column(CREDIT, "credits in all", nullable=False)
+
+
+def _spent_on(*kinds: str) -> dict[str, Column]:
+    return {kind: Column(CREDIT, f"credits spent on {kind}, as sent") for kind in kinds}
+
+
+BILLS = Table(
+    "bills",
+    "One row per day that GPTBots billed, as a bot's key shows it; kept when upstream forgets it.",
+    {
+        "source": _SOURCE,
+        "bot": Column(TEXT, "the bot's name in the configuration, whose key it is", nullable=False),
+        "billed_on": Column(DAY, "the day", nullable=False),
+        "total": _TOTAL,
+        **_spent_on(
+            *("chat", "knowledge_doc_indexing", "knowledge_doc_storage", "rerank"),
+            *("database_processing", "tool_call", "asr", "tts"),
+        ),
+        "extra": _EXTRA,
+        "observed_at": _OBSERVED,
+    },
+    key=("source", "bot", "billed_on"),
+    strategy="delete-insert",
+    newest_by="observed_at",
+)
+
+CONVERSATION_CREDITS = Table(
+    "conversation_credits",
+    "One row per conversation and day on which GPTBots says it spent; kept likewise.",
+    {
+        "source": _SOURCE,
+        "conversation_id": _ID,
+        "credited_on": Column(DAY, "the day that was asked for", nullable=False),
+        "bot": _BOT,
+        "conversation_create_time": Column(INSTANT, "when the conversation began"),
+        "total": _TOTAL,
+        **_spent_on(
+            *("chat", "anonymization", "asr", "tts", "rerank", "database_processing"),
+            *("tool_call", "knowledge_doc_indexing", "question_tag", "moderation"),
+        ),
+        "extra": _EXTRA,
+        "observed_at": _OBSERVED,
+    },
+    key=("source", "conversation_id", "credited_on"),
+    strategy="delete-insert",
+    newest_by="observed_at",
+)
+
+BOTS = Table(
+    "bots",
+    "One row per bot, with the name that its API gives it.",
+    {
+        "source": _SOURCE,
+        "bot_id": Column(TEXT, "the API's id of the bot (bot_id / id)", nullable=False),
+        "bot": _BOT,
+        "name": Column(TEXT, "the API's name of it"),
+        "extra": _EXTRA,
+        "observed_at": _OBSERVED,
+    },
+    key=("source", "bot_id"),
+    strategy="delete-insert",
+    newest_by="observed_at",
+)
+
+CORE = (CONVERSATIONS, LAST_MESSAGES, CONVERSATION_CHANGES, SYNC_WINDOWS, REJECTED_ROWS)
+"""What every version has made: a warehouse that lacks any of it has never been loaded."""
+BOOKS = (BILLS, CONVERSATION_CREDITS, BOTS)
+ALL = (*CORE, *BOOKS)
 
 READING = pa.schema(
     [

@@ -7,7 +7,7 @@ Each function takes a decoded JSON value (numbers as int or Decimal) and raises
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -24,6 +24,8 @@ _INT64 = 2**63
 _NEVER_STORED = "sessiontoken"  # a secret of the end user, however it is spelled
 _WHOLE = re.compile(r"-?[0-9]+")
 _PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
+_COMPACT = re.compile(r"[0-9]{8}")
+_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([T ].*)?")
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ].+|\d{8}T.+", re.ASCII)
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
@@ -124,6 +126,28 @@ def instant(value: object) -> int | None:
         message = f"is no instant: {value!r}"
         raise ValueError(message)
     return milliseconds * 1000
+
+
+def day(value: object) -> date | None:
+    """Return a day out of `2026-03-01` (a time after it is cut), `20260301` or epoch milliseconds.
+
+    Milliseconds mean the day in UTC that they lie in.
+    """
+    if value is None:
+        return None
+    written = str(value).strip() if isinstance(value, str | int) else ""
+    try:
+        if _COMPACT.fullmatch(written):
+            return date.fromisoformat(written)
+        if found := _DATE.fullmatch(written):
+            return date.fromisoformat(found[1])
+        milliseconds = instant(value)
+    except ValueError:
+        milliseconds = None
+    if milliseconds is None:
+        message = f"is no day: {_shown(value)}"
+        raise ValueError(message)
+    return (_EPOCH + milliseconds * _MICROSECOND).date()
 
 
 def json_text(value: object) -> str | None:

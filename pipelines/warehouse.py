@@ -72,11 +72,16 @@ def known(path: Path, source: str, ids: pa.Array) -> Known:
 
 
 def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether a sync has made its tables, all of them."""
-    sql = "select count(*) from information_schema.tables where table_schema = ? and table_name in "
-    names = ", ".join(f"'{table.name}'" for table in tables.ALL)
-    found = connection.execute(f"{sql} ({names})", [tables.DATASET]).fetchone()
-    return found == (len(tables.ALL),)
+    """Tell whether a sync of any version has made its tables, all of them."""
+    missing = lacking(connection)
+    return not any(table in missing for table in tables.CORE)
+
+
+def lacking(connection: duckdb.DuckDBPyConnection) -> list[tables.Table]:
+    """Return the tables that are not there: all, or those that are newer than the warehouse."""
+    sql = "select table_name from information_schema.tables where table_schema = ?"
+    there = {name for (name,) in connection.execute(sql, [tables.DATASET]).fetchall()}
+    return [table for table in tables.ALL if table.name not in there]
 
 
 def _nothing() -> Known:

@@ -22,7 +22,8 @@ _KEYS = {
     "rejected_rows": "source, rejected_id",
 }
 _MARTS = {
-    "bot_summary", "conversations", "credit_ledger", "credit_spend_daily", "freshness",
+    "bill_reconciliation_daily", "bot_summary", "conversations", "credit_ledger",
+    "credit_spend_daily", "dim_bots", "freshness",
     "platform_breakdown", "platform_daily",
 }  # fmt: skip
 

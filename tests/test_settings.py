@@ -178,6 +178,16 @@ KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] =
         0.0,
         0.125,
     ),
+    "sources.gptbots.bill": ("true", "false", lambda s: s.gptbots.bill, True, False),
+    "sources.gptbots.conversation_credits": (
+        "true",
+        "False",
+        lambda s: s.gptbots.conversation_credits,
+        True,
+        False,
+    ),
+    "sources.gptbots.bot_names": ("false", "TRUE", lambda s: s.gptbots.bot_names, False, True),
+    "sources.okchat.bot_names": ("true", "false", lambda s: s.okchat.bot_names, True, False),
     "sources.okchat.requests_per_minute": (
         "5",
         "7",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -282,3 +282,38 @@ def test_a_lone_surrogate_does_not_cost_its_page() -> None:
         {"b": Decimal("0.10")},
     ]
     assert values.raw_json({"a": "\ud800"}) == '{"a": "?"}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-03-01", " 2026-03-01 ", "2026-03-01T23:59:59+08:00", "2026-03-01 00:00:00",
+        "20260301", 20260301, 1772323200000, "1772323200000", 1772409599999,
+        Decimal("1772323200000.0"),
+    ],
+)  # fmt: skip
+def test_a_day_is_read_in_each_shape_that_it_may_have(value: object) -> None:
+    assert values.day(value) == date(2026, 3, 1)
+    assert values.day(None) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-02-30",
+        "20261301",
+        "2026-W01-1",
+        "01.03.2026",
+        "soon",
+        "",
+        True,
+        1.5,
+        [],
+        {},
+        -1,
+        "1e12",
+    ],
+)
+def test_what_is_no_day_is_not_guessed(value: object) -> None:
+    with pytest.raises(ValueError, match="is no day"):
+        values.day(value)

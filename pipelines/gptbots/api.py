@@ -72,21 +72,32 @@ class GptbotsApi:
 
 def read_page(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page:
     """Interpret an answer: a page, or the error that its code or status stands for."""
-    body = _json(reply.body)
-    code = body.get("code") if isinstance(body, dict) and "list" not in body else None
-    if error := _error_of_code(code, status, retry_after) or error_for(status, retry_after):
-        if isinstance(error, errors.PageBeyondEnd):
-            return _page([], None, reply, bot)
-        raise error
+    rows, total = read_list(status, reply, retry_after)
+    return Page(interpret_rows(rows, bot, reply.at), len(rows), total, reply.at, reply.server_at)
+
+
+def read_list(status: int, reply: Reply, retry_after: str | None) -> tuple[list[Any], int | None]:
+    """Interpret an answer: a page as received and its `total`, or the error that it stands for.
+
+    A page after the last is empty.
+    """
+    try:
+        body = read_body(status, reply, retry_after)
+    except errors.PageBeyondEnd:
+        return [], None
     if not isinstance(body, dict) or not isinstance(body.get("list"), list):
         raise errors.BrokenReply("the answer is no conversation page; check base_url")
     total = body.get("total")
-    return _page(body["list"], total if isinstance(total, int) else None, reply, bot)
+    return body["list"], total if isinstance(total, int) else None
 
 
-def _page(rows: list[Any], total: int | None, reply: Reply, bot: str) -> Page:
-    interpreted = interpret_rows(rows, bot, reply.at)
-    return Page(interpreted, len(rows), total, reply.at, reply.server_at)
+def read_body(status: int, reply: Reply, retry_after: str | None) -> object:
+    """Return what an answer says, or raise the error that its code or status stands for."""
+    body = _json(reply.body)
+    code = body.get("code") if isinstance(body, dict) and "list" not in body else None
+    if error := _error_of_code(code, status, retry_after) or error_for(status, retry_after):
+        raise error
+    return body
 
 
 def _json(body: bytes) -> object:

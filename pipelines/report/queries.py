@@ -4,11 +4,13 @@ Texts come cut: a subject may be a megabyte long.
 """
 
 HAS_MODELS = """
-    select count(*) = 4 as found
+    select count(*) = 5 as found
     from information_schema.tables
     where
         table_schema = 'marts'
-        and table_name in ('conversations', 'credit_ledger', 'credit_spend_daily', 'freshness')
+        and table_name in (
+            'conversations', 'credit_ledger', 'credit_spend_daily', 'dim_bots', 'freshness'
+        )
 """
 
 TIME_ZONE = """
@@ -119,10 +121,14 @@ BOTS = """
         select source, bot_id from marts.conversations
     )
 
-    select known.source, known.bot_id, left(max(freshness.bot), 200) as bot
+    select
+        known.source, known.bot_id,
+        left(max(coalesce(dim_bots.name, freshness.bot)), 200) as bot
     from known
     left join marts.freshness as freshness
         on known.source = freshness.source and known.bot_id = freshness.bot_id
+    left join marts.dim_bots as dim_bots
+        on known.source = dim_bots.source and known.bot_id = dim_bots.bot_id
     group by known.source, known.bot_id
     order by known.source, bot, known.bot_id
 """
@@ -158,6 +164,7 @@ CERTIFICATES = """
             max(w.finished_at) as latest
         from chat.sync_windows as w
         left join names as n on w.source = n.source and w.bot = n.bot
+        where w.kind <> 'credits'  -- no reading of conversations
         group by all
     ),
 
@@ -172,11 +179,12 @@ CERTIFICATES = """
     )
 
     select
-        f.source, f.bot_id, left(f.bot, 200) as bot,
+        f.source, f.bot_id, left(coalesce(d.name, f.bot), 200) as bot,
         f.newest_activity_at, f.last_sync_at, f.last_complete_sync_at,
         date_diff('second', f.last_complete_sync_at, $now::timestamptz) as lag_seconds,
         w.certified, w.evidence, coalesce(r.rejected, 0) as rejected
     from marts.freshness as f
+    left join marts.dim_bots as d on f.source = d.source and f.bot_id = d.bot_id
     left join windows as w
         on
             f.source = w.source

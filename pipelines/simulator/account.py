@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipelines.simulator.charges import Charges
+from pipelines.simulator.conversation import Conversation
 from pipelines.simulator.seeds import as_uuid, hexed
 from pipelines.simulator.timeline import Timeline
 
@@ -22,6 +24,8 @@ class Account:
     revoked: bool = False
     removed: bool = False
     timeline: Timeline = field(default_factory=Timeline)
+    deleted: set[Conversation] = field(default_factory=set)
+    charges: Charges = field(default_factory=Charges)
 
     def __post_init__(self) -> None:
         digits = hexed(self.api, self.name)

@@ -1,10 +1,11 @@
-"""GPTBots' API: the conversation list by window and page, and two small endpoints."""
+"""GPTBots' API: the conversation list by window and page, its own books, two small endpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from pipelines.simulator.account import Account
+from pipelines.simulator.books import bill, conversation_credits
 from pipelines.simulator.conversation import Conversation, to_json
 from pipelines.simulator.knobs import Knobs
 from pipelines.simulator.paging import newest_first, oldest_first, scattered
@@ -13,7 +14,10 @@ from pipelines.simulator.wire import Answer, Request
 from pipelines.simulator.world import World
 
 INVALID, BEYOND_END, UNAUTHORIZED, DELETED, TOO_MANY = 40000, 40005, 40127, 20059, 40008
-_STATUS = {INVALID: 400, BEYOND_END: 400, UNAUTHORIZED: 401, DELETED: 404, TOO_MANY: 429}
+NOT_IN_PLAN = 40300
+_STATUS = {
+    INVALID: 400, BEYOND_END: 400, UNAUTHORIZED: 401, DELETED: 404, TOO_MANY: 429, NOT_IN_PLAN: 403,
+}  # fmt: skip
 _LARGEST_PAGE = 100
 _LARGEST_NUMBER = 10**15
 
@@ -36,7 +40,7 @@ def account_of(world: World, request: Request) -> Account | None:
     return world.opened_by("gptbots", key) if scheme.lower() == "bearer" else None
 
 
-def answer(account: Account | None, request: Request, knobs: Knobs) -> Answer:
+def answer(world: World, account: Account | None, request: Request, knobs: Knobs) -> Answer:
     """Answer a request to `/v1/…`."""
     if request.path not in PATHS:
         return Answer(HTTPStatus.NOT_FOUND, to_json({"message": f"no path {request.path}"}))
@@ -46,6 +50,8 @@ def answer(account: Account | None, request: Request, knobs: Knobs) -> Answer:
         return refusal(DELETED, "the bot has been deleted", knobs)
     if request.path == _LIST:
         return _page(account, request.params, knobs)
+    if request.path in _BOOKS:
+        return _book(world, account, request, knobs)
     return Answer(HTTPStatus.OK, to_json({"bot_id": account.id, "name": account.name}))
 
 
@@ -56,7 +62,11 @@ def refusal(code: int, message: str, knobs: Knobs) -> Answer:
 
 
 _LIST = "/v1/bot/conversation/page"
-PATHS = (_LIST, "/v1/api-key/verify", "/v1/bot/detail")
+_BOOKS = {
+    "/v1/account/bill/page": bill,
+    "/v1/account/agent/conversation/credits": conversation_credits,
+}
+PATHS = (_LIST, *_BOOKS, "/v1/api-key/verify", "/v1/bot/detail")
 
 
 def _page(account: Account, params: Mapping[str, str], knobs: Knobs) -> Answer:
@@ -73,6 +83,26 @@ def _page(account: Account, params: Mapping[str, str], knobs: Knobs) -> Answer:
     listed = b",".join([row.body or row.render() for row in page])
     body = b'{"list":[%b],"total":%d}' % (listed, total)
     return Answer(HTTPStatus.OK, body, rows=len(page))
+
+
+def _book(world: World, account: Account, request: Request, knobs: Knobs) -> Answer:
+    if knobs.books == "refused":
+        return refusal(NOT_IN_PLAN, "not part of this plan", knobs)
+    try:
+        size = _number(request.params, "page_size", 1, _LARGEST_PAGE)
+        number = _number(request.params, "page", 1)
+        start = _number(request.params, "start_time", 0)
+        end = _number(request.params, "end_time", start)
+    except ValueError as error:
+        return refusal(INVALID, f"invalid parameter: {error}", knobs)
+    rows = _BOOKS[request.path](world, account, (start, end), knobs)
+    given = min(size, knobs.gptbots_page_cap or size)
+    page = rows[(number - 1) * given : number * given]
+    if not page and number > 1 and knobs.past_end == "error":
+        return refusal(BEYOND_END, "page is beyond the actual number of pages", knobs)
+    total = len(rows) if knobs.total == "window" else len(page)
+    body = {"list": page, "total": total, "page": number, "page_size": size}
+    return Answer(HTTPStatus.OK, to_json(body), rows=len(page))
 
 
 def _asked(params: Mapping[str, str], knobs: Knobs) -> Asked:

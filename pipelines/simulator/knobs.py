@@ -19,6 +19,11 @@ class Knobs:
         end_inclusive: Whether a chat at exactly `end_time` is in the window.
         error_status: 200 puts GPTBots' error codes into a 200, 400 into the fitting 4xx.
         gptbots_page_cap: The most rows of a GPTBots page, whatever is asked.
+        bill: Whether a key of GPTBots shows the bill and the conversation credits of the whole
+            account, or of its own bot alone.
+        books: Whether GPTBots serves both, or refuses them as not being part of a plan.
+        bill_date: How GPTBots writes the day of a bill: `2026-03-01`, `20260301` or midnight in
+            epoch milliseconds.
         envelope: Whether OKChat sends a bare array or `{"data": array}`.
         okchat_order: What OKChat lists newest first.
         okchat_page_cap: The most rows of an OKChat page, whatever is asked.
@@ -39,6 +44,9 @@ class Knobs:
     end_inclusive: bool = True
     error_status: Literal[200, 400] = 200
     gptbots_page_cap: int | None = None
+    bill: Literal["account", "bot"] = "account"
+    books: Literal["served", "refused"] = "served"
+    bill_date: Literal["iso", "compact", "epoch_ms"] = "iso"
     envelope: Literal["bare", "data"] = "bare"
     okchat_order: Literal["created_desc", "updated_desc"] = "created_desc"
     okchat_page_cap: int | None = None

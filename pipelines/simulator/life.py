@@ -8,6 +8,7 @@ from random import Random
 
 from pipelines.simulator.account import Account
 from pipelines.simulator.beginnings import begin
+from pipelines.simulator.charges import changing
 from pipelines.simulator.conversation import Conversation
 from pipelines.simulator.dice import Dice, cost
 from pipelines.simulator.gptbots_conversation import GptbotsConversation
@@ -28,7 +29,7 @@ Add = Callable[[Conversation], None]
 
 def chat(row: Conversation, now: int, dice: Dice) -> None:
     """Let a conversation go on at an instant."""
-    with row.home.timeline.changing(row):
+    with changing(row, now):
         row.moves_to(now)
         if isinstance(row, GptbotsConversation):
             row.grow(2, cost(dice.rng))
@@ -51,6 +52,7 @@ class Life:
             if begins:
                 row = next(begin(account, [moment], moment, self.dice))
                 add(row)
+                account.charges.begun(row, moment)
                 recent.append(row)
             elif recent:
                 row = rng.choice(old) if old and rng.random() < _COMES_BACK else _late(recent, rng)
@@ -62,8 +64,8 @@ class Life:
     def settle(self, until: int) -> None:
         """Move the credits that are due."""
         while self.owed and self.owed[0][0] <= until:
-            _, _, row, amount = heappop(self.owed)
-            with row.home.timeline.changing(row):
+            due, _, row, amount = heappop(self.owed)
+            with changing(row, due):
                 row.grow(0, amount)
 
     def forget_owed(self, until: int) -> None:
@@ -82,7 +84,7 @@ class Life:
 
     def _chat_or_end(self, row: Conversation, moment: int) -> None:
         if isinstance(row, OkchatConversation) and self.dice.rng.random() < _ENDS:
-            with row.home.timeline.changing(row):
+            with changing(row, moment):
                 row.moves_to(moment)
                 row.put("state", "closed")
                 row.put("active", False)  # noqa: FBT003 - the value of a field

@@ -89,7 +89,7 @@ class Service:
         with self.world.lock:
             if request.path.startswith(okchat.ROOT):
                 return okchat.answer(self.world, account, request, knobs)
-            return gptbots.answer(account, request, knobs)
+            return gptbots.answer(self.world, account, request, knobs)
 
     def _log(self, at: float, request: Request, fault: Kind | None, answer: Answer) -> None:
         rows = 0 if fault in ("truncated", "cut_json") else answer.rows

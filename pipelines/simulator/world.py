@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from pipelines.simulator.account import Account, Api
 from pipelines.simulator.beginnings import begin
+from pipelines.simulator.charges import changing
 from pipelines.simulator.clock import Clock
 from pipelines.simulator.conversation import Conversation
 from pipelines.simulator.dice import Dice, cost
@@ -116,6 +117,7 @@ class World(Population):
             for field, value in fields.items():
                 row.put(field, value)
             self._add(row)
+            account.charges.begun(row, now)
             return row.conversation_id
 
     def chat(self, conversation_id: str, **fields: object) -> None:
@@ -133,7 +135,7 @@ class World(Population):
                 msg = f"an OKChat conversation has no cost to settle: {conversation_id}"
                 raise TypeError(msg)
             amount = self._drawn_cost() if cost is None else Decimal(str(cost))
-            with row.home.timeline.changing(row):
+            with changing(row, micros(self.now)):
                 row.grow(0, amount)
 
     def edit(self, conversation_id: str, **fields: object) -> None:
@@ -150,6 +152,7 @@ class World(Population):
             row = self._rows[conversation_id]
             if not row.deleted:
                 row.home.timeline.drop(row)
+                row.home.deleted.add(row)
             row.deleted = True
 
     def restore(self, conversation_id: str) -> None:
@@ -158,6 +161,7 @@ class World(Population):
             row = self._rows[conversation_id]
             if row.deleted:
                 row.home.timeline.put(row)
+                row.home.deleted.discard(row)
             row.deleted = False
 
     def tie(self, name: str, n: int) -> list[str]:
@@ -168,6 +172,7 @@ class World(Population):
             for row in rows:
                 row.moves_to(now)
                 self._add(row)
+                account.charges.begun(row, now)
             return [row.conversation_id for row in rows]
 
     def advance(self, step: timedelta, *, activity: bool = True) -> None:
@@ -217,7 +222,7 @@ class World(Population):
                 self._add(row)
 
     def _put(self, row: Conversation, fields: Mapping[str, object]) -> None:
-        with row.home.timeline.changing(row):
+        with changing(row, micros(self.now)):
             for field, value in fields.items():
                 row.put(field, value)
 

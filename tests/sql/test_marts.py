@@ -98,8 +98,8 @@ def test_bots_are_summed_up_by_the_same_measures(filled: Warehouse) -> None:
         ("okchat", "okchat-bot", "okchat-name"),
     )
     assert filled.rows("from marts.bot_summary order by source") == [
-        (*bot, 2, 1, 4, Decimal(6), 0.5, 1, 0, at(3, 12), None, 1, 3, 1.5),
-        (*chatbot, 2, 2, None, Decimal(0), 0.5, 0, 1, at(4), 0.5, 0, None, None),
+        (*bot, 2, 1, 4, Decimal(6), 0.5, 1, 0, at(3, 12), None, 1, 3, 1.5, "gptbots-name"),
+        (*chatbot, 2, 2, None, Decimal(0), 0.5, 0, 1, at(4), 0.5, 0, None, None, "okchat-name"),
     ]
 
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 GOOD = {"success", "pass", "no-op"}
 """The last is an exposure's: there is nothing to build."""
 COMPUTED = {
+    "bill_reconciliation_daily",
     "bot_summary",
     "conversations",
     "credit_ledger",
     "credit_spend_daily",
+    "dim_bots",
     "freshness",
     "platform_breakdown",
     "platform_daily",

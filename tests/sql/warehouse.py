@@ -40,6 +40,23 @@ create table chat.sync_windows (
 create table chat.rejected_rows (
     source varchar, bot varchar, bot_id varchar, reason varchar, raw json, rejected_at timestamptz
 );
+create table chat.bills (
+    source varchar, bot varchar, billed_on date, total decimal(28, 10), chat decimal(28, 10),
+    knowledge_doc_indexing decimal(28, 10), knowledge_doc_storage decimal(28, 10),
+    rerank decimal(28, 10), database_processing decimal(28, 10), tool_call decimal(28, 10),
+    asr decimal(28, 10), tts decimal(28, 10), extra json, observed_at timestamptz
+);
+create table chat.conversation_credits (
+    source varchar, conversation_id varchar, credited_on date, bot varchar,
+    conversation_create_time timestamptz, total decimal(28, 10), chat decimal(28, 10),
+    anonymization decimal(28, 10), asr decimal(28, 10), tts decimal(28, 10),
+    rerank decimal(28, 10), database_processing decimal(28, 10), tool_call decimal(28, 10),
+    knowledge_doc_indexing decimal(28, 10), question_tag decimal(28, 10),
+    moderation decimal(28, 10), extra json, observed_at timestamptz
+);
+create table chat.bots (
+    source varchar, bot_id varchar, bot varchar, name varchar, extra json, observed_at timestamptz
+);
 """
 
 

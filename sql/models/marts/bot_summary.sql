@@ -3,7 +3,7 @@ with live_conversations as (
 ),
 
 bots as (
-    select * from {{ ref('int_bots') }}
+    select * from {{ ref('dim_bots') }}
 ),
 
 conversations as (
@@ -38,7 +38,8 @@ final as (
         measured.share_of_human_mode,
         measured.returning_users,
         measured.credits_per_conversation,
-        measured.credits_per_message
+        measured.credits_per_message,
+        bots.name
     from measured
     left join bots
         on

@@ -19,6 +19,7 @@ final as (
         started_at,
         finished_at
     from sync_windows
+    where kind is distinct from 'credits'
 )
 
 select * from final

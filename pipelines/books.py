@@ -1,0 +1,181 @@
+"""The optional resources of a sync, beside the conversations: bills, credits, names of bots.
+
+Whatever fails here fails no bot: its conversations stand, the failure is named.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+import duckdb
+import pyarrow as pa
+
+from pipelines import tables
+from pipelines.errors import ApiError
+from pipelines.gptbots.books import CREDITED_DAYS, Books, Sheet
+from pipelines.jobs import BotName, GptbotsTask, OkchatTask
+from pipelines.okchat import names as okchat
+from pipelines.reader import Question
+from pipelines.run import CHUNK_ROWS, Run
+
+_READER = {tables.CONVERSATION_CREDITS.name: {"bot", "observed_at"}}
+"""Columns that say who read a row and when: no news. A key may show its whole account."""
+
+
+def read_books(run: Run) -> None:
+    """Read what is switched on, of the bots whose conversations were read, and load the news."""
+    books = _Books(run, present())
+    gptbots = {n: t for n in run.healthy if isinstance(t := run.tasks[n], GptbotsTask)}
+    okchats = {n: t for n in run.healthy if isinstance(t := run.tasks[n], OkchatTask)}
+    if run.settings.gptbots.bot_names:
+        books.gptbots_names(gptbots)
+    if run.settings.okchat.bot_names:
+        books.okchat_names(okchats)
+    if run.settings.gptbots.bill:
+        books.bills(gptbots)
+    if run.settings.gptbots.conversation_credits:
+        books.credits(gptbots)
+    books.load()
+
+
+def present() -> datetime:
+    """Return now: days are counted back from here."""
+    return datetime.now(UTC)
+
+
+class _Books:
+    """Asks all bots side by side, and loads what is new now and then."""
+
+    def __init__(self, run: Run, now: datetime) -> None:
+        self._run = run
+        self._now = now
+        self._read: list[tuple[BotName, Sheet]] = []
+        self._rows = 0
+
+    def gptbots_names(self, bots: Mapping[BotName, GptbotsTask]) -> None:
+        known = self._run.expected(bots)
+        questions = {
+            name: partial(_of(name, task).name, known[name].bot_ids) for name, task in bots.items()
+        }
+        self._ask("bot_names", questions)
+
+    def okchat_names(self, bots: Mapping[BotName, OkchatTask]) -> None:
+        self._ask("bot_names", {name: partial(_chatbot, name, task) for name, task in bots.items()})
+
+    def bills(self, bots: Mapping[BotName, GptbotsTask]) -> None:
+        questions = {name: partial(_of(name, task).bill, self._now) for name, task in bots.items()}
+        self._ask("bill", questions)
+
+    def credits(self, bots: Mapping[BotName, GptbotsTask]) -> None:
+        """Read day after day, what is forgotten first of all: each that is not held for good."""
+        today, left = self._now.date(), dict(bots)
+        days = [today - timedelta(days=n) for n in range(CREDITED_DAYS - 1, -1, -1)]
+        held = self._run.look(partial(_held, since=days[0])) or {}
+        for day in days:
+            asked = {n: t for n, t in left.items() if day not in held.get(n.bot, ())}
+            questions = {
+                name: partial(_of(name, task).credits, day, self._now)
+                for name, task in asked.items()
+            }
+            answered = self._ask("conversation_credits", questions)
+            left = {n: t for n, t in left.items() if n not in asked or n in answered}
+
+    def _ask(
+        self, what: str, questions: Mapping[BotName, Question[Sheet]]
+    ) -> Mapping[BotName, Sheet]:
+        answers = self._run.ask({n: partial(_caught, asked) for n, asked in questions.items()})
+        sheets: dict[BotName, Sheet] = {}
+        for name, answer in answers.items():
+            if isinstance(answer, ApiError):
+                self._run.outcome.bots[name].failures.append(f"{what}: {answer}")
+            else:
+                sheets[name] = answer
+                self._read.append((name, answer))
+                self._rows += sum(len(part.table) for part in answer.rows)
+        if self._rows >= CHUNK_ROWS:
+            self.load()
+        return sheets
+
+    def load(self) -> None:
+        """Load what is new of what was read, then note which days are held."""
+        for source in {name.source for name, _ in self._read}:
+            sheets = [sheet for name, sheet in self._read if name.source == source]
+            self._run.add(source, {t.name: self._fresh(t, sheets) for t in tables.BOOKS})
+        for name, sheet in self._read:
+            rejected = [row for part in sheet.rows for row in part.rejected]
+            self._run.note(name, rejected, sheet.certificate)
+        self._read, self._rows = [], 0
+
+    def _fresh(self, table: tables.Table, sheets: Sequence[Sheet]) -> pa.Table:
+        parts = [part.table for s in sheets if s.table is table for part in s.rows]
+        read = newest(table, pa.concat_tables([table.schema.empty_table(), *parts]))
+        fresh = self._run.look(partial(news, table=table, read=read)) if len(read) else None
+        return read if fresh is None else fresh
+
+
+def news(connection: duckdb.DuckDBPyConnection, table: tables.Table, read: pa.Table) -> pa.Table:
+    """Return the rows that the warehouse does not have, or has otherwise."""
+    connection.register("newest", read)
+    found = connection.execute(_NEWS.format(**_parts(table))).to_arrow_table()
+    return found.cast(table.schema)
+
+
+def newest(table: tables.Table, read: pa.Table) -> pa.Table:
+    """Return each key once, as it was read last; a page may repeat rows."""
+    with duckdb.connect() as memory:
+        memory.execute("set TimeZone = 'UTC'")
+        memory.register("read", read)
+        return memory.execute(_NEWEST.format(**_parts(table))).to_arrow_table().cast(table.schema)
+
+
+_NEWEST = """
+    select * from read
+    qualify row_number() over (partition by {key} order by observed_at desc) = 1
+"""
+_NEWS = """
+    select new.* from newest as new
+    left join chat.{table} as old using ({key})
+    where old.source is null or ({ours}) is distinct from ({theirs})
+"""
+_HELD = """
+    select bot, cast(window_start as date)
+    from chat.sync_windows
+    where source = 'gptbots' and kind = 'credits' and certified and window_start >= ?
+"""
+
+
+def _parts(table: tables.Table) -> dict[str, str]:
+    left_out = {*table.key, *_READER.get(table.name, {"observed_at"})}
+    content = {n: c for n, c in table.columns.items() if n not in left_out}
+    theirs = [f"old.{n}::varchar" if c.json else f"old.{n}" for n, c in content.items()]
+    return {
+        "table": table.name,
+        "key": ", ".join(table.key),
+        "ours": ", ".join(f"new.{name}" for name in content),
+        "theirs": ", ".join(theirs),
+    }
+
+
+def _held(connection: duckdb.DuckDBPyConnection, since: date) -> dict[str, set[date]]:
+    """Return the days of each bot that were read after they had settled."""
+    found: defaultdict[str, set[date]] = defaultdict(set)
+    for bot, day in connection.execute(_HELD, [since]).fetchall():
+        found[bot].add(day)
+    return found
+
+
+def _of(name: BotName, task: GptbotsTask) -> Books:
+    return Books(task.client, name.bot, counts_windows=task.scan.server.counts_windows)
+
+
+async def _chatbot(name: BotName, task: OkchatTask) -> Sheet:
+    return Sheet(tables.BOTS, [await okchat.name(task.client, name.bot, task.chatbot_id)])
+
+
+async def _caught(question: Question[Sheet]) -> Sheet | ApiError:
+    """Ask, and take an error for an answer: it is none of the conversations'."""
+    try:
+        return await question()
+    except ApiError as error:
+        return error

@@ -1,0 +1,74 @@
+with conversations as (
+    select * from {{ ref('stg_conversations') }}
+),
+
+conversation_changes as (
+    select * from {{ ref('stg_conversation_changes') }}
+),
+
+sync_windows as (
+    select * from {{ ref('stg_sync_windows') }}
+),
+
+named as (
+    select * from {{ ref('stg_bots') }}
+),
+
+sightings as (
+    select
+        source,
+        bot_id,
+        bot,
+        observed_at as seen_at
+    from conversations
+    union all
+    select
+        source,
+        bot_id,
+        null as bot,
+        observed_at as seen_at
+    from conversation_changes
+    union all
+    select
+        source,
+        bot_id,
+        bot,
+        finished_at as seen_at
+    from sync_windows
+    union all
+    select
+        source,
+        bot_id,
+        bot,
+        observed_at as seen_at
+    from named
+),
+
+seen as (
+    select
+        source,
+        bot_id,
+        max_by(bot, case when bot is not null then seen_at end) as bot,
+        min(seen_at) as first_seen_at,
+        max(seen_at) as last_seen_at
+    from sightings
+    where bot_id is not null
+    group by source, bot_id
+),
+
+final as (
+    select
+        seen.source,
+        seen.bot_id,
+        seen.bot,
+        coalesce(nullif(trim(named.name), ''), seen.bot, seen.bot_id) as name,
+        seen.first_seen_at,
+        seen.last_seen_at
+    from seen
+    left join named
+        on
+            seen.source = named.source
+            and seen.bot_id = named.bot_id
+)
+
+select * from final

@@ -1,0 +1,16 @@
+with bots as (
+    select * from {{ source('chat', 'bots') }}
+),
+
+final as (
+    select
+        source,
+        bot_id,
+        bot,
+        name,
+        extra,
+        observed_at
+    from bots
+)
+
+select * from final

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipelines import output, query, settings, sync
+from pipelines import output, query, report, settings, sync
 from pipelines.errors import ConfigurationError
 from pipelines.outcome import Outcome
 from pipelines.simulator import Simulator, World
@@ -84,7 +84,7 @@ def serve(size: Size, *, port: int, seed: int, tick: float | None) -> None:
 
 
 def run(folder: Path) -> None:
-    """Sync a simulated world twice in a folder of its own and show the answers."""
+    """Sync a simulated world twice in a folder of its own; show the answers, write a report."""
     command = Path(sys.argv[0]).absolute()
     folder = fresh(folder)
     world = Size(gptbots=4_000, bots=2, okchat=600, chatbots=1).world(7, days=120, ago=_PASSES)
@@ -103,6 +103,8 @@ def run(folder: Path) -> None:
         )
         _show("\n3. Credit spend of the last days", configured.warehouse, _SPEND)
         _show("\n4. Platforms, the largest", configured.warehouse, _PLATFORMS)
+        made = report.write(configured.publish, folder / "report.html")
+        output.say(f"\n5. A report of it all, to open in a browser: {made}")
     _next(command, configured.warehouse)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import settings
 from project import Project
+from report.opened import ARGUMENTS, CHROMIUM, Opened
 
 from pipelines.simulator import Faults, Knobs, Simulator, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
 # Found failures are printed; nothing is timed, and nothing is kept between runs.
 settings.register_profile("convoy", deadline=None, database=None, max_examples=50)
@@ -67,3 +71,38 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium for all tests; required where CONVOY_BROWSER says so."""
+    required = os.environ.get("CONVOY_BROWSER") == "required"
+    if not (required or CHROMIUM.exists()):
+        pytest.skip(f"no browser at {CHROMIUM}; install chromium to run this")
+    if not required:
+        pytest.importorskip("playwright", reason="playwright is not installed")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - of the dev environment only
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_report(browser: Browser) -> Iterator[Callable[..., Opened]]:
+    """Open a file as a reader would; nothing may leave it, nothing may be complained of."""
+    with ExitStack() as contexts:
+
+        def opened(file: Path, *, width: int = 1280, scheme: str = "light") -> Opened:
+            context = browser.new_context(
+                viewport={"width": width, "height": 900},
+                color_scheme="dark" if scheme == "dark" else "light",
+                timezone_id="Pacific/Auckland",  # a reader's own: it must change nothing
+            )
+            contexts.callback(context.close)
+            page = Opened(context.new_page(), file)
+            contexts.callback(page.assert_quiet)
+            return page
+
+        yield opened

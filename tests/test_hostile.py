@@ -17,11 +17,13 @@ import duckdb
 import pytest
 from project import Project, assert_equal_to_truth
 
-from pipelines import models, sync
+from pipelines import models, report, sync
 from pipelines.simulator import Simulator, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from report.opened import Opened
 
 HOSTILE = [
     "<script>alert(1)</script><img src=x onerror=alert(2)>",
@@ -117,6 +119,22 @@ def test_no_cell_of_a_csv_is_a_formula(synced: tuple[Project, World]) -> None:
     assert not [text for text in texts if FORMULA.match(text)]
     assert "'=cmd|' /C calc'!A0" in texts
     assert {row["less"] for row in rows} == {"-1"}
+
+
+def test_a_report_shows_it_as_text(
+    synced: tuple[Project, World], open_report: Callable[..., Opened], tmp_path: Path
+) -> None:
+    project, _ = synced
+    written = report.write(project.published, tmp_path / "report.html")
+    assert written.stat().st_size < 2_000_000
+    opened = open_report(written)
+    opened.page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    shown = {row[4] for row in opened.rows("#newest")}
+    assert {HOSTILE[0], HOSTILE[1], HOSTILE[5], "x" * 119 + "…"} <= shown
+    platforms = {row[0] for row in opened.rows("#platforms")}
+    assert HOSTILE[1] in platforms
+    assert NAME in {row[0] for row in opened.rows("#bots")}
+    assert opened.evaluate("document.querySelectorAll('main img, main b, main script').length") == 0
 
 
 @pytest.mark.parametrize(

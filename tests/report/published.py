@@ -38,11 +38,6 @@ _BOOKED = """
     from chat.conversations
     where bot_id = 'evil bot'
 """
-_TABLES = """
-    select table_schema, table_name
-    from information_schema.tables
-    where table_schema = 'marts' or table_name in ('sync_windows', 'rejected_rows')
-"""
 
 
 def spoil(warehouse: Path) -> None:
@@ -51,18 +46,6 @@ def spoil(warehouse: Path) -> None:
     with closing(duckdb.connect(warehouse)) as connection:
         connection.execute(_HOSTILE, parameters)
         connection.execute(_BOOKED)
-
-
-def publish(warehouse: Path, to: Path) -> Path:
-    """Copy what a published file holds: the marts as tables, and how complete they are."""
-    with closing(duckdb.connect(to)) as connection:
-        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
-        connection.execute("use warehouse")
-        for schema, name in connection.execute(_TABLES).fetchall():
-            connection.execute(f"create schema if not exists {to.stem}.{schema}")
-            copied = f"create table {to.stem}.{schema}.{name} as from {schema}.{name}"
-            connection.execute(copied)
-    return to
 
 
 def changed(published: Path, to: Path, *statements: str) -> Path:

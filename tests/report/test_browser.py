@@ -270,7 +270,7 @@ def test_an_empty_file_is_a_page_too(published: Path, tmp_path: Path, open_repor
         "delete from marts.conversations",
         "delete from marts.credit_ledger",
         "delete from marts.credit_spend_daily",
-        "delete from marts.freshness",
+        "delete from marts.last_syncs",
         "delete from chat.sync_windows",
     )
     opened = open_report(report.write(empty, tmp_path / "report.html"))
@@ -282,7 +282,7 @@ def test_one_bot_that_is_not_certified(published: Path, tmp_path: Path, open_rep
     one = changed(
         published,
         tmp_path / "one.duckdb",
-        "delete from marts.freshness where bot != 'sales'",
+        "delete from marts.last_syncs where bot != 'sales'",
         "update chat.sync_windows set certified = false, evidence = 'a gap' where bot = 'sales'",
     )
     opened = open_report(report.write(one, tmp_path / "report.html"))

@@ -186,8 +186,14 @@ def test_a_retry_after_that_says_nothing_is_asked_again(
         ("7 seconds", 0, 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         ("Wed, 21 Oct 2015 07:28:00 -0000", 0, 0), ("Wed, 21 Oct 2015 07:28:00", 0, 0),
         ("Wed, 99 Foo 2015", 0, 0),
-        (format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 80_000, 86_400),
-        (format_datetime(datetime.now(UTC) + timedelta(days=1))[:-5] + "-0000", 80_000, 86_400),
+        pytest.param(
+            format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True), 80_000, 86_400,
+            id="tomorrow GMT",
+        ),
+        pytest.param(
+            format_datetime(datetime.now(UTC) + timedelta(days=1))[:-5] + "-0000", 80_000, 86_400,
+            id="tomorrow -0000",
+        ),
     ],
 )  # fmt: skip
 def test_retry_after_is_read_in_every_form(header: str | None, least: float, most: float) -> None:

@@ -241,7 +241,7 @@ def test_models() -> None:
 
     configured = _with_warehouse(settings.load(need_bots=False))
     with locked(configured):
-        tested = run.test(configured.warehouse, configured.work)
+        tested = run.run_tests(configured.warehouse, configured.work, zone=configured.time_zone)
     for warning in tested.warnings:
         output.say(f"warning: {warning}")
     output.say(f"{tested.tests} tests passed, {len(tested.warnings)} of them with a warning")
@@ -260,7 +260,7 @@ def docs(
 
     configured = _with_warehouse(settings.load(need_bots=False))
     with locked(configured):
-        run.document(configured.warehouse, configured.work, to)
+        run.document(configured.warehouse, configured.work, to, zone=configured.time_zone)
     output.say(f"{to.absolute()} is written; open it in a browser")
 
 
@@ -279,7 +279,7 @@ def publish() -> None:
 
     configured = _with_warehouse(settings.load(need_bots=False))
     with locked(configured):
-        if not configured.models_current.exists():
+        if not configured.models_are_current:
             models.build_models(configured)
         made = run.publish(configured)
     size = f"{made.bytes / 1e6:,.1f} MB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -47,16 +48,24 @@ def project_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "sql"
 
 
-def build(warehouse: Path, work: Path, *, full_refresh: bool = False, tests: bool = False) -> Built:
+def build(
+    warehouse: Path,
+    work: Path,
+    *,
+    zone: str = "UTC",
+    full_refresh: bool = False,
+    tests: bool = False,
+) -> Built:
     """Build seeds and models, and run the data tests when asked.
 
-    Everything that dbt writes goes to `work / "dbt"`.
+    Everything that dbt writes goes to `work / "dbt"`. Midnight in `zone` ends a day.
 
     Raises:
         ModelsFailed: names each failed model or test, with dbt's message in one line.
     """
     started = time.monotonic()
-    results = _results(invoke("build", warehouse, work, _selection(tests, full_refresh)))
+    chosen = _selection(tests, full_refresh)
+    results = _results(invoke("build", warehouse, work, chosen, zone=zone))
     kinds = Counter(result.node.resource_type.value for result in results)
     return Built(
         models=kinds["model"],
@@ -66,35 +75,42 @@ def build(warehouse: Path, work: Path, *, full_refresh: bool = False, tests: boo
     )
 
 
-def test(warehouse: Path, work: Path) -> Tested:
+def run_tests(warehouse: Path, work: Path, *, zone: str = "UTC") -> Tested:
     """Run the data tests, and look how fresh the sources are.
 
     Raises:
         ModelsFailed: names each test that failed. What only warns is returned.
     """
-    tests = _results(invoke("test --exclude-resource-type unit_test", warehouse, work))
-    sources = _results(invoke("source freshness", warehouse, work))
+    command = "test --exclude-resource-type unit_test"
+    tests = _results(invoke(command, warehouse, work, zone=zone))
+    sources = _results(invoke("source freshness", warehouse, work, zone=zone))
     late = [result for result in sources if result.status.value == "warn"]
     warnings = [_failure(result) for result in tests if result.status.value == "warn"]
     warnings += [f"{result.node.name}: nothing was added for a day" for result in late]
     return Tested(len(tests) + len(sources), warnings)
 
 
-def document(warehouse: Path, work: Path, to: Path) -> None:
+def document(warehouse: Path, work: Path, to: Path, *, zone: str = "UTC") -> None:
     """Write dbt's browsable documentation of the models as one HTML file."""
-    _results(invoke("docs generate --static", warehouse, work, ["--write-json"]))
+    _results(invoke("docs generate --static", warehouse, work, ["--write-json"], zone=zone))
     shutil.copy(work / "dbt" / "target" / "static_index.html", to)
 
 
 def invoke(
-    command: str, warehouse: Path, work: Path, arguments: Sequence[str] = ()
+    command: str,
+    warehouse: Path,
+    work: Path,
+    arguments: Sequence[str] = (),
+    *,
+    zone: str = "UTC",
 ) -> dbtRunnerResult:
     """Run one dbt command on the warehouse, and let go of the file whatever comes of it."""
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - costs a second, when needed only
 
+    settings = [*_settings(work / "dbt"), "--vars", json.dumps({"time_zone": zone})]
     with _environment(warehouse):
         try:
-            return dbtRunner().invoke([*command.split(), *_settings(work / "dbt"), *arguments])
+            return dbtRunner().invoke([*command.split(), *settings, *arguments])
         finally:
             _release()
 

@@ -85,6 +85,7 @@ class Okchat(_Strict):
     chatbots: dict[Name, Chatbot] = {}
 
 
+T = TypeVar("T")
 Source = TypeVar("Source", Gptbots, Okchat)
 
 
@@ -102,6 +103,7 @@ class Settings(BaseModel):
     warehouse: Path
     publish: Path = Field(default_factory=_published)
     publish_parquet: bool = False
+    time_zone: str = "UTC"
 
     @property
     def work(self) -> Path:
@@ -121,8 +123,19 @@ class Settings(BaseModel):
 
     @property
     def models_current(self) -> Path:
-        """A file that is there while the models show all that is loaded; lost, they are built."""
+        """A file that is there while the models show all that is loaded; lost, they are built.
+
+        It says in which time zone.
+        """
         return self.work / "models-current"
+
+    @property
+    def models_are_current(self) -> bool:
+        """Whether the models show all that is loaded, as they are configured now."""
+        try:
+            return self.models_current.read_text(encoding="utf-8") == self.time_zone
+        except OSError:
+            return False
 
     @property
     def published(self) -> Path:
@@ -133,6 +146,7 @@ class Settings(BaseModel):
 _WAREHOUSE = ("destination", "duckdb", "credentials")
 _PUBLISH = ("publish", "path")
 _PARQUET = ("publish", "parquet")
+_TIME_ZONE = ("models", "time_zone")
 SHAPE: settings_faults.Shape = {
     "sources": {
         "gptbots": {
@@ -146,6 +160,7 @@ SHAPE: settings_faults.Shape = {
     },
     "destination": {"duckdb": {"credentials": None}},
     "publish": {"path": None, "parquet": None},
+    "models": {"time_zone": None},
 }
 
 
@@ -226,17 +241,21 @@ def _publish(given: Given) -> Path:
 
 
 def _publish_parquet(given: Given) -> bool:
-    value = given.value(".".join(_PARQUET))
-    try:
-        return value is not None and settings_values.flag(value)
-    except ValueError as wrong:
-        raise ConfigurationError(settings_faults.of_value(_PARQUET, str(wrong))) from None
+    return _read(given, _PARQUET, settings_values.flag, usual=False)
+
+
+def _time_zone(given: Given) -> str:
+    return _read(given, _TIME_ZONE, settings_values.time_zone, usual="UTC")
 
 
 def _file(given: Given, path: tuple[str, ...], usual: str) -> Path:
+    return _read(given, path, settings_values.database, usual)
+
+
+def _read(given: Given, path: tuple[str, ...], read: Callable[[object], T], usual: object) -> T:
     value = given.value(".".join(path))
     try:
-        return settings_values.database(usual if value is None else value)
+        return read(usual if value is None else value)
     except ValueError as wrong:
         raise ConfigurationError(settings_faults.of_value(path, str(wrong))) from None
 
@@ -247,6 +266,7 @@ _READERS: dict[str, Callable[[Given], object]] = {
     "warehouse": _warehouse,
     "publish": _publish,
     "publish_parquet": _publish_parquet,
+    "time_zone": _time_zone,
 }
 
 

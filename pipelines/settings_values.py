@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 import pendulum
 from pydantic import SecretStr
@@ -110,6 +111,14 @@ def flag(value: object) -> bool:
     if found is None:
         raise ValueError("is neither true nor false; write one of them")
     return found
+
+
+def time_zone(value: object) -> str:
+    """Return a zone of the tz database by its own name."""
+    name = str(value).strip()
+    if name not in available_timezones():
+        raise ValueError('is no time zone; write it like "UTC" or "Asia/Singapore"')
+    return name
 
 
 def api_key(value: SecretStr) -> SecretStr:

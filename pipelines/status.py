@@ -69,7 +69,7 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
         warehouse=settings.warehouse,
         exists=settings.warehouse.exists(),
         bots=[found[key] for key in sorted(found)],
-        models_current=settings.models_current.exists(),
+        models_current=settings.models_are_current,
         published_at=publish.published_at(settings),
         interrupted=any(settings.work.glob("dlt/convoy/*/*/*/*.parquet")),
     )

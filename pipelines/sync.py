@@ -131,8 +131,8 @@ def build_models(settings: Settings) -> "Built":
         outdated = has_tables(connection) and lacking(connection)
     if outdated:
         Loader(settings.warehouse, settings.work).complete()
-    built = models.build(settings.warehouse, settings.work)
-    settings.models_current.touch()
+    built = models.build(settings.warehouse, settings.work, zone=settings.time_zone)
+    settings.models_current.write_text(settings.time_zone, encoding="utf-8")
     return built
 
 
@@ -140,7 +140,7 @@ def show(settings: Settings, outcome: Outcome, tell: Tell) -> None:
     """Build the models and publish, unless both show already all that is loaded."""
     if not settings.warehouse.exists():
         return
-    if not settings.models_current.exists():
+    if not settings.models_are_current:
         outcome.models = "building"
         tell(outcome)
         try:

@@ -49,14 +49,14 @@ def test_what_only_warns_is_told_and_what_fails_is_an_error(
 ) -> None:
     models.build(warehouse.path, tmp_path)
     warehouse.add("sync_windows", source="gptbots", bot="b", kind="window", finished_at=at(2))
-    tested = models.test(warehouse.path, tmp_path)
+    tested = models.run_tests(warehouse.path, tmp_path)
     assert tested.tests > 50
     assert tested.warnings == ["sync_windows: nothing was added for a day"]
 
     warehouse.run("update marts.credit_ledger set credits = credits + 1")
     warehouse.run("update marts.platform_daily set new_users = new_users + 1")
     with pytest.raises(ModelsFailed, match="adds_up_to"):
-        models.test(warehouse.path, tmp_path)
+        models.run_tests(warehouse.path, tmp_path)
 
 
 def test_the_documentation_is_one_file(warehouse: Warehouse, tmp_path: Path) -> None:

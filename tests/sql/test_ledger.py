@@ -111,8 +111,7 @@ def test_the_ledger_follows_a_platform_that_got_another_name(
 def test_the_ledger_follows_a_change_of_the_time_zone(warehouse: Warehouse, work: Path) -> None:
     warehouse.change("gptbots", "a", "1", at(1, 15))
     models.build(warehouse.path, work)
-    outcome = models.invoke("build", warehouse.path, work, ["--vars", "{time_zone: Asia/Tokyo}"])
-    assert outcome.exception is None
+    models.build(warehouse.path, work, zone="Asia/Tokyo")
     assert warehouse.rows("select spent_on, time_zone from marts.credit_ledger") == [
         (date(2026, 3, 2), "Asia/Tokyo")
     ]

@@ -215,7 +215,12 @@ def query(
 
 
 @building.callback(invoke_without_command=True)
-def models(context: typer.Context) -> None:
+def models(
+    context: typer.Context,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Book the ledger anew, from the first change on.")
+    ] = False,
+) -> None:
     """Build the models alone, out of what is loaded; or test or document them."""
     if context.invoked_subcommand:
         return
@@ -225,7 +230,7 @@ def models(context: typer.Context) -> None:
 
     configured = _with_warehouse(settings.load(need_bots=False))
     with locked(configured):
-        built = run.build_models(configured)
+        built = run.build_models(configured, full_refresh=full_refresh)
     output.say(f"{built.models} models built in {built.seconds:.1f} s")
 
 

@@ -103,6 +103,12 @@ def chatbot(connection: duckdb.DuckDBPyConnection, chatbot_id: str) -> tuple[lis
     return [i for i, _ in rows], [i for i, is_open in rows if is_open]
 
 
+def last_change(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return when the latest change of all was observed."""
+    found = connection.execute("select max(observed_at) from chat.conversation_changes").fetchone()
+    return found[0] if found else None
+
+
 def activities(connection: duckdb.DuckDBPyConnection, source: str, ids: Collection[str]) -> Gone:
     """Return the activity of those conversations that are live."""
     connection.register("asked", pa.table({"conversation_id": pa.array(list(ids), pa.string())}))

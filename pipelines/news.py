@@ -5,6 +5,7 @@ by the next reading. An older version of a conversation is never news.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
@@ -34,8 +35,14 @@ class News:
         return any(map(len, (self.conversations, self.last_messages, self.changes)))
 
 
-def news(read: pa.Table, known: Known) -> News:
-    """Compare rows of READING (a conversation may come twice) with what is known of them."""
+def news(read: pa.Table, known: Known, after: datetime | None = None) -> News:
+    """Compare rows of READING (a conversation may come twice) with what is known of them.
+
+    Args:
+        read: what was read.
+        known: what the warehouse holds of these conversations.
+        after: the latest change of all before this run: the ledger goes on from there.
+    """
     with duckdb.connect() as memory:
         memory.execute("set TimeZone = 'UTC'")
         memory.register("read", read)
@@ -46,7 +53,9 @@ def news(read: pa.Table, known: Known) -> News:
         return News(
             memory.execute(_CONVERSATIONS).to_arrow_table().cast(tables.CONVERSATIONS.schema),
             memory.execute(_LAST_MESSAGES).to_arrow_table().cast(tables.LAST_MESSAGES.schema),
-            memory.execute(_CHANGES).to_arrow_table().cast(tables.CONVERSATION_CHANGES.schema),
+            memory.execute(_CHANGES, [after])
+            .to_arrow_table()
+            .cast(tables.CONVERSATION_CHANGES.schema),
             memory.execute(_NEWEST).to_arrow_table().cast(tables.CONVERSATIONS.schema),
         )
 
@@ -91,10 +100,15 @@ _NEWEST = f"""
     ) = 1
 """
 
-# A change is observed after the one before it, though the clock was set back meanwhile.
+# A change is observed after the one before it, and after all those of earlier runs, though the
+# clock was set back meanwhile.
 _CHANGES = f"""
     select new.* replace (
-        greatest(new.observed_at, old.observed_at + interval 1 microsecond) as observed_at
+        greatest(
+            new.observed_at,
+            old.observed_at + interval 1 microsecond,
+            ?::timestamptz + interval 1 microsecond
+        ) as observed_at
     )
     from (select {", ".join(tables.CONVERSATION_CHANGES.columns)} from current_version) as new
     left join known_changes as old using (source, conversation_id)

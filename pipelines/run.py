@@ -103,6 +103,7 @@ class Run:
         self._open = ExitStack()
         self.outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
         self.tasks: Mapping[BotName, Task] = {}
+        self._after: datetime | None = None
         self.seen: dict[BotName, pa.Array] = {}
         self.gone: defaultdict[BotName, live.Gone] = defaultdict(dict)
         self.unreadable: defaultdict[BotName, dict[str, str | None]] = defaultdict(dict)
@@ -115,6 +116,7 @@ class Run:
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
         wire = Wire(session, pool, self._patience, slots=self.settings.work / "budget")
         self.tasks = tasks(self.settings, at, wire)
+        self._after = self.look(live.last_change)
         return self
 
     def __exit__(
@@ -141,7 +143,8 @@ class Run:
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:
         """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""
         read = chunk.read
-        fresh = news(read, known(self.settings.warehouse, chunk.source, read["conversation_id"]))
+        held = known(self.settings.warehouse, chunk.source, read["conversation_id"])
+        fresh = news(read, held, self._after)
         keeper.take(chunk, fresh)
         self._learn(chunk)
 

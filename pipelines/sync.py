@@ -117,7 +117,7 @@ def jobs(run: Run) -> dict[BotName, Job]:
     return found
 
 
-def build_models(settings: Settings) -> "Built":
+def build_models(settings: Settings, *, full_refresh: bool = False) -> "Built":
     """Build the models, under the lock, and note that they show all that is loaded.
 
     Raises:
@@ -131,7 +131,9 @@ def build_models(settings: Settings) -> "Built":
         outdated = has_tables(connection) and lacking(connection)
     if outdated:
         Loader(settings.warehouse, settings.work).complete()
-    built = models.build(settings.warehouse, settings.work, zone=settings.time_zone)
+    built = models.build(
+        settings.warehouse, settings.work, zone=settings.time_zone, full_refresh=full_refresh
+    )
     settings.models_current.write_text(settings.time_zone, encoding="utf-8")
     return built
 

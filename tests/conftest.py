@@ -73,9 +73,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium for all tests; required where CONVOY_BROWSER says so."""
+    """A headless Chromium; required where CONVOY_BROWSER says so.
+
+    No longer than for a module: as long as it is there, its event loop runs in this thread.
+    """
     required = os.environ.get("CONVOY_BROWSER") == "required"
     if not (required or CHROMIUM.exists()):
         pytest.skip(f"no browser at {CHROMIUM}; install chromium to run this")

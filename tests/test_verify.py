@@ -243,8 +243,10 @@ def test_a_clock_that_was_set_back_keeps_the_ledger_in_order(
     for cost, changes in ((Decimal("0.24"), 1), (Decimal("-0.02"), 1), (Decimal(0), 0)):
         world.settle(conversation_id, cost)
         assert project.sync().changes == changes
+    world.begin("support", cost_credit=Decimal(7))
+    project.sync()
     rows = project.rows("from chat.conversation_changes order by observed_at")
     assert [row["cost_credit"] for row in rows] == [
-        Decimal("0.59"), Decimal("0.83"), Decimal("0.81"),
+        Decimal("0.59"), Decimal("0.83"), Decimal("0.81"), Decimal(7),
     ]  # fmt: skip
     assert_equal_to_truth(project, world)

@@ -58,7 +58,7 @@ def test_the_sample_row_is_read_exactly() -> None:
 @given(
     st.fixed_dictionaries(
         {
-            "conversation_id": TEXT.filter(bool),
+            "conversation_id": TEXT.filter(str.strip),
             "user_id": st.none() | TEXT,
             "recent_chat_time": st.integers(0, 10**13),
             "subject": st.none() | TEXT,

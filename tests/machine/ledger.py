@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MODEL = "credit_ledger"
-_VIEWS = ("staging.stg_conversation_changes", "intermediate.int_conversation_changes")
+_VIEWS = ("staging.stg_conversation_changes",)
 _SEEDS = "create table staging.platforms as from read_csv(?, header = true, all_varchar = true)"
 _TOTALS = """
     select source, conversation_id, sum(credits) as credits from in_full

@@ -11,116 +11,103 @@ with versions as (
     select * from {{ ref('stg_conversation_changes') }}
 ),
 
-changes as (
-    select * from {{ ref('int_conversation_changes') }}
-),
-
 platforms as (
     select * from {{ ref('platforms') }}
+),
+
+terms as (
+    select
+        md5(
+            concat_ws(
+                '|',
+                '{{ var("time_zone") }}',
+                string_agg(
+                    concat_ws('|', source, channel, platform), '|'
+                    order by source, channel, platform
+                )
+            )
+        ) as booked_under
+    from platforms
 ),
 
 {% if is_incremental() %}
 booked as (
     select
-        source,
-        conversation_id,
-        max(observations) as observations,
-        max(last_observed_at) as last_observed_at
+        max(observed_at) as booked_until,
+        min(booked_under) as oldest_terms,
+        max(booked_under) as newest_terms
     from {{ this }}
-    group by source, conversation_id
-),
-
-booked_otherwise as (
-    select distinct
-        ledger.source,
-        ledger.conversation_id
-    from {{ this }} as ledger
-    left join platforms
-        on
-            ledger.source = platforms.source
-            and lower(trim(ledger.channel)) = lower(platforms.channel)
-    where
-        ledger.time_zone != '{{ var("time_zone") }}'
-        or ledger.platform != {{ platform_name('platforms.platform', 'ledger.channel') }}
 ),
 {% endif %}
 
-observed as (
-    select
-        source,
-        conversation_id,
-        count(*) as observations,
-        max(observed_at) as last_observed_at
+to_book as (
+    select distinct
+        versions.source,
+        versions.conversation_id
     from versions
-    group by source, conversation_id
-    having count(case when cost_credit != 0 then 1 end) > 0
+    {% if is_incremental() %}
+    cross join booked
+    cross join terms
+    where
+        booked.booked_until is null
+        or versions.observed_at > booked.booked_until
+        or booked.oldest_terms != terms.booked_under
+        or booked.newest_terms != terms.booked_under
+    {% endif %}
 ),
 
-to_book as (
-    select observed.* from observed
-    {% if is_incremental() %}
-    left join booked
+changes as (
+    select versions.* from versions
+    inner join to_book
         on
-            observed.source = booked.source
-            and observed.conversation_id = booked.conversation_id
-    left join booked_otherwise
-        on
-            observed.source = booked_otherwise.source
-            and observed.conversation_id = booked_otherwise.conversation_id
-    where
-        booked.conversation_id is null
-        or booked.observations != observed.observations
-        or booked.last_observed_at != observed.last_observed_at
-        or booked_otherwise.conversation_id is not null
-    {% endif %}
+            versions.source = to_book.source
+            and versions.conversation_id = to_book.conversation_id
 ),
 
 compared as (
     select
-        changes.*,
-        to_book.observations,
-        to_book.last_observed_at,
+        *,
         row_number() over same_conversation as observation,
-        lag(changes.last_activity_at) over same_conversation as previous_activity_at,
+        lag(last_activity_at) over same_conversation as previous_activity_at,
         cast(
-            coalesce(changes.cost_credit, 0)
-            - coalesce(lag(changes.cost_credit) over same_conversation, 0)
+            coalesce(cost_credit, 0) - coalesce(lag(cost_credit) over same_conversation, 0)
             as decimal(28, 10)
         ) as credits
     from changes
-    inner join to_book
-        on
-            changes.source = to_book.source
-            and changes.conversation_id = to_book.conversation_id
     window same_conversation as (
-        partition by changes.source, changes.conversation_id
-        order by changes.observed_at
+        partition by source, conversation_id
+        order by observed_at
     )
 ),
 
 final as (
     select
-        {{ surrogate_key('source', 'conversation_id', 'observed_at') }} as ledger_id,
-        source,
-        conversation_id,
-        bot_id,
-        channel,
-        platform,
-        credits,
+        {{ surrogate_key('compared.source', 'compared.conversation_id', 'compared.observed_at') }}
+            as ledger_id,
+        compared.source,
+        compared.conversation_id,
+        compared.bot_id,
+        compared.channel,
+        {{ platform_name('platforms.platform', 'compared.channel') }} as platform,
+        compared.credits,
         case
-            when observation = 1 then 'first_seen'
-            when credits > 0 then 'observed'
+            when compared.observation = 1 then 'first_seen'
+            when compared.credits > 0 then 'observed'
             else 'correction'
         end as allocation,
-        previous_activity_at as spent_from,
-        last_activity_at as spent_until,
-        {{ local_date('last_activity_at') }} as spent_on,
+        compared.previous_activity_at as spent_from,
+        compared.last_activity_at as spent_until,
+        {{ local_date('compared.last_activity_at') }} as spent_on,
         '{{ var("time_zone") }}' as time_zone,
-        observed_at,
-        observations,
-        last_observed_at
+        compared.observed_at,
+        terms.booked_under
     from compared
-    where credits != 0
+    cross join terms
+    left join platforms
+        on
+            compared.source = platforms.source
+            and lower(trim(compared.channel)) = lower(platforms.channel)
+    where compared.credits != 0
 )
 
 select * from final

@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-long lint format bench lock clean
+.PHONY: help demo test test-long lint format try-superset bench lock clean
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ format: $(READY) ## let the formatters do their work
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfluff fix sql
 
+try-superset: $(READY) ## Superset on the published file while syncs run (downloads hundreds of MB)
+	$(BIN)/python docs/superset/try.py
+
 bench: $(READY) ## the benchmarks of the README
 	$(BIN)/python benchmarks/simulator_speed.py
 	$(BIN)/python benchmarks/run.py
@@ -45,4 +48,4 @@ lock: $(READY) ## pin versions and hashes anew (no addresses)
 		--output-file requirements.lock pyproject.toml
 
 clean: ## forget the environment and what the tools left
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis convoy-demo
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis convoy-demo superset-trial

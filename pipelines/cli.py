@@ -284,7 +284,7 @@ def publish() -> None:
 
     configured = _with_warehouse(settings.load(need_bots=False))
     with locked(configured):
-        if not configured.models_are_current:
+        if not models.models_are_current(configured):
             models.build_models(configured)
         made = run.publish(configured)
     size = f"{made.bytes / 1e6:,.1f} MB"

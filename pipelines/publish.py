@@ -5,22 +5,25 @@ former or the new one. DuckDB clients from 1.2 on can read it.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from pipelines import tables
+from pipelines import built, tables
+from pipelines.built import Built
 from pipelines.errors import ConvoyError, WarehouseFailed
 from pipelines.settings import Settings
-from pipelines.warehouse import translated
+from pipelines.warehouse import connect, translated
 
-FRESH = 3600.0
-"""Seconds after which a publication is made anew though nothing but the syncs' times changed."""
+FRESH = timedelta(hours=1)
+"""After that a publication is made anew though nothing but the syncs' times changed."""
 
 _STORAGE = "v1.2.0"
-_READ_ONLY = 0o444  # one who opens it for writing would lock all others out
+_WRITE = 0o222  # one who opens it for writing would lock all others out
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,18 @@ class NothingToPublish(ConvoyError):
 
 def is_current(settings: Settings) -> bool:
     """Tell whether readers see what the models show, and when that was last synced."""
-    try:
-        made = settings.published.stat().st_mtime
-        models = settings.models_current.stat().st_mtime
-        there = settings.published.read_text(encoding="utf-8") == _whereabouts(settings)
-    except OSError:
+    found = _publication(settings.publish)
+    if found is None or (settings.publish_parquet and not settings.publish_files.is_dir()):
         return False
-    return there and settings.publish.exists() and made >= models and time.time() - made < FRESH
+    with connect(settings.warehouse, read_only=True) as connection:
+        last, published_at = found
+        return last == _shown(connection) and datetime.now(UTC) - published_at < FRESH
 
 
 def published_at(settings: Settings) -> datetime | None:
     """Return when the published file was made, None where there is none."""
-    try:
-        return datetime.fromtimestamp(settings.publish.stat().st_mtime, UTC)
-    except OSError:
-        return None
+    found = _publication(settings.publish)
+    return found[1] if found else None
 
 
 def publish(settings: Settings) -> Published:
@@ -62,35 +62,77 @@ def publish(settings: Settings) -> Published:
     Raises:
         NothingToPublish: there are no marts yet.
         WarehouseBusy: another program holds the warehouse.
-        WarehouseFailed: the file can't be written; the former one stays.
+        WarehouseFailed: the file can't be written, or is no publication of this warehouse; the
+            former one stays.
     """
     started = time.monotonic()
-    to, aside = settings.publish, settings.publish.with_name(f".{settings.publish.name}.new")
+    to = settings.publish.resolve()  # the file that a link leads to, not the link
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        for left in (aside, _wal(aside)):  # by a publication that died
-            left.unlink(missing_ok=True)
-        count = _write(settings, aside)
-        aside.chmod(_READ_ONLY)
-        _wal(to).unlink(missing_ok=True)  # of a former file that someone has written to
-        aside.replace(to)
-        settings.published.write_text(_whereabouts(settings), encoding="utf-8")
+        with _aside(to) as aside:
+            count = _write(settings, to, aside)
+            aside.chmod(aside.stat().st_mode & ~_WRITE)
+            _wal(to).unlink(missing_ok=True)  # of a former file that someone has written to
+            aside.replace(to)
+        if settings.publish_parquet:
+            _write_parquet(to, settings.publish_files)
     except OSError as error:
         message = f"{error.filename or to}: {error.strerror or error}; nothing was published"
         raise WarehouseFailed(message) from None
     return Published(to, count, to.stat().st_size, time.monotonic() - started)
 
 
-def _write(settings: Settings, aside: Path) -> int:
-    """Write the file, and the Parquet files; return how many tables those are."""
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """Name a file beside another one; nothing is left of it, also of one that was killed."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        _remove(aside)
+        yield aside
+    finally:
+        _remove(aside)
+
+
+def _remove(file: Path) -> None:
+    for left in (file, _wal(file)):
+        left.unlink(missing_ok=True)
+
+
+def _publication(path: Path) -> tuple[Built, datetime] | None:
+    """Return what a published file shows, and since when; None where it is none."""
+    if not path.exists():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            found = connection.execute(_PUBLICATION).fetchone()
+    except duckdb.Error:
+        return None
+    return (Built(*found[:2]), found[2]) if found else None
+
+
+def _shown(connection: duckdb.DuckDBPyConnection) -> Built | None:
+    """Return what a publication would show now: the models, and whether syncs go well."""
+    last = built.built(connection)
+    if last is None:
+        return None
+    return Built(last.warehouse_id, f"{last.built_from} {connection.execute(_TROUBLE).fetchone()}")
+
+
+def _write(settings: Settings, to: Path, aside: Path) -> int:
+    """Write the file; return how many tables it holds."""
     try:
         with duckdb.connect() as connection:
             for statement in _OPEN:
                 connection.execute(statement.format(_quoted(settings.warehouse), _quoted(aside)))
+            shown = _shown(connection)
             names = _names(connection)
+            if shown is None or not names:
+                message = "the warehouse has no marts yet; run `convoy models` first"
+                raise NothingToPublish(message)
+            _assert_ours(to, shown)
             _copy(connection, names)
-            if settings.publish_parquet:
-                _write_parquet(connection, settings.publish_files, names)
+            connection.execute(_NOTE, [shown.warehouse_id, shown.built_from])
             for statement in _CLOSE:
                 connection.execute(statement)
     except duckdb.Error as error:
@@ -98,13 +140,36 @@ def _write(settings: Settings, aside: Path) -> int:
     return len(names)
 
 
+def _assert_ours(to: Path, shown: Built) -> None:
+    """Take nothing else's place: a publication of another warehouse, a database of another kind.
+
+    Raises:
+        WarehouseFailed: that is what the file is. A damaged one is replaced.
+    """
+    found = _publication(to)
+    if found and found[0].warehouse_id != shown.warehouse_id:
+        message = (
+            f"{to} is what another warehouse has published; configure another [publish] path, "
+            "or remove the file"
+        )
+        raise WarehouseFailed(message)
+    if to.exists() and not found and _is_database(to):
+        message = f"{to} is a database of another kind; configure another [publish] path"
+        raise WarehouseFailed(message)
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error:
+        return False
+    return True
+
+
 def _names(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Return (schema, table) of all that is published."""
+    """Return (schema, table) of all that is published, marts first."""
     found = connection.execute(_TABLES, [[table.name for table in tables.ALL]]).fetchall()
-    if not any(schema == "marts" for schema, _ in found):
-        message = "the warehouse has no marts yet; run `convoy models` first"
-        raise NothingToPublish(message)
-    return found
+    return found if any(schema == "marts" for schema, _ in found) else []
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, names: list[tuple[str, str]]) -> None:
@@ -113,30 +178,22 @@ def _copy(connection: duckdb.DuckDBPyConnection, names: list[tuple[str, str]]) -
         connection.execute(f"create schema published.{schema}")
     for schema, name in names:
         if (schema, name) != _FRESHNESS:
-            connection.execute(_COPY.format(schema=schema, name=name))
+            table = name.replace('"', '""')
+            connection.execute(_COPY.format(schema=schema, name=table))
     connection.execute(_COPY_SYNCS)
     connection.commit()
 
 
-def _write_parquet(
-    connection: duckdb.DuckDBPyConnection, folder: Path, names: list[tuple[str, str]]
-) -> None:
-    """Write a file for each mart, each put in place by a rename; remove those of no mart."""
+def _write_parquet(published: Path, folder: Path) -> None:
+    """Write a file for each mart that was published, each put in place by a rename."""
     folder.mkdir(parents=True, exist_ok=True)
-    marts = [name for schema, name in names if schema == "marts"]
-    for name in marts:
-        aside = folder / f".{name}.new"
-        connection.execute(
-            f"copy warehouse.marts.{name} to {_quoted(aside)} (format parquet, compression zstd)"
-        )
-        aside.replace(folder / f"{name}.parquet")
-    for file in folder.glob("*.parquet"):
-        if file.stem not in marts:
-            file.unlink()
-
-
-def _whereabouts(settings: Settings) -> str:
-    return f"{settings.publish}\n{settings.publish_parquet}\n"
+    with connect(published, read_only=True) as connection:
+        for (name,) in connection.execute("show tables from marts").fetchall():
+            with _aside(folder / f"{name}.parquet") as aside:
+                connection.execute(
+                    _COPY_OUT.format(name=name.replace('"', '""'), to=_quoted(aside))
+                )
+                aside.replace(folder / f"{name}.parquet")
 
 
 def _quoted(path: Path) -> str:
@@ -158,16 +215,27 @@ _TABLES = """
     select table_schema, table_name
     from information_schema.tables
     where
-        table_catalog = 'warehouse'
+        table_catalog = current_catalog()
         and (table_schema = 'marts' or table_schema = 'chat' and table_name in (select unnest(?)))
     order by all
 """
-_COPY = "create table published.{schema}.{name} as from warehouse.{schema}.{name}"
+_TROUBLE = """
+    select
+        (select count(*) from chat.sync_windows where not certified),
+        (select count(*) from chat.rejected_rows)
+"""
+_COPY = 'create table published.{schema}."{name}" as from warehouse.{schema}."{name}"'
+_COPY_OUT = 'copy marts."{name}" to {to} (format parquet, compression zstd)'
 # A lag is as of the query, here as in the warehouse.
 _FRESHNESS = ("marts", "freshness")
 _COPY_SYNCS = """
     create table published.marts.last_syncs as
     select * exclude (lag_seconds) from warehouse.marts.freshness
+"""
+_PUBLICATION = "select warehouse_id, built_from, published_at from marts.publication"
+_NOTE = """
+    create table published.marts.publication as
+    select now() as published_at, ?::varchar as warehouse_id, ?::varchar as built_from
 """
 _CLOSE = (
     "use published",

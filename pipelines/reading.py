@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +26,23 @@ class Certificate:
     evidence: str
     started_at: datetime
     finished_at: datetime
+
+
+def failure(why: str, began: datetime) -> Certificate:
+    """Return what is noted where a bot could not be read to its end."""
+    return Certificate(
+        kind="failure",
+        window_start=None,
+        window_end=None,
+        total_before=None,
+        total_after=None,
+        distinct_rows=0,
+        requests=0,
+        certified=False,
+        evidence=why,
+        started_at=began,
+        finished_at=datetime.now(UTC),
+    )
 
 
 @dataclass(frozen=True)

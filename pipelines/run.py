@@ -25,7 +25,7 @@ from pipelines.loader import Loader
 from pipelines.news import News, news
 from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import Job, Question, Reader
-from pipelines.reading import Certificate, Reading
+from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
 from pipelines.source import Batch
 from pipelines.warehouse import connect, has_tables, known
@@ -104,6 +104,7 @@ class Run:
         self.outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
         self.tasks: Mapping[BotName, Task] = {}
         self._after: datetime | None = None
+        self._began = datetime.now(UTC)
         self.seen: dict[BotName, pa.Array] = {}
         self.gone: defaultdict[BotName, live.Gone] = defaultdict(dict)
         self.unreadable: defaultdict[BotName, dict[str, str | None]] = defaultdict(dict)
@@ -117,6 +118,7 @@ class Run:
         wire = Wire(session, pool, self._patience, slots=self.settings.work / "budget")
         self.tasks = tasks(self.settings, at, wire)
         self._after = self.look(live.last_change)
+        self._began = datetime.now(UTC)
         return self
 
     def __exit__(
@@ -166,8 +168,6 @@ class Run:
         self._audit.add(chunk)
         cursors = self._cursors(chunk.source) if moving else {}
         late = behind(fresh, cursors) if moving else None
-        if fresh:
-            self.settings.models_current.unlink(missing_ok=True)
         if fresh or late:
             self._loader.load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
         self.count(chunk, fresh)
@@ -176,8 +176,6 @@ class Run:
         """Mark conversations as deleted upstream."""
         with connect(self.settings.warehouse) as connection:
             marked = live.mark_deleted(connection, name.source, gone, datetime.now(UTC))
-        if marked:
-            self.settings.models_current.unlink(missing_ok=True)
         self.outcome.bots[name].deleted += marked
 
     def certify(self, name: BotName, certificate: Certificate) -> None:
@@ -188,7 +186,6 @@ class Run:
         """Load rows that no cursor follows, by the names of their tables."""
         filled = {name: rows for name, rows in rest.items() if len(rows)}
         if filled:
-            self.settings.models_current.unlink(missing_ok=True)
             self._loader.load(source, Batch(rest=filled), {})
 
     def note(
@@ -202,14 +199,16 @@ class Run:
 
     def complete_tables(self) -> None:
         """Make the tables that a warehouse of an earlier version lacks."""
-        if self._loader.complete():
-            self.settings.models_current.unlink(missing_ok=True)
+        self._loader.complete()
 
     def finish(self, *, write: bool = True) -> None:
-        """Write what is left of the audit trail."""
+        """Write what is left of the audit trail, and why bots failed."""
+        self.progress()
+        for name, outcome in self.outcome.bots.items():
+            if outcome.error and self.look(lambda _: True):
+                self.certify(name, failure(outcome.error, self._began))
         if write:
             self._loader.note(self._audit.take())
-        self.progress()
         for outcome in self.outcome.bots.values():
             outcome.loaded = outcome.error is None
         self._tell(self.outcome)

@@ -121,27 +121,6 @@ class Settings(BaseModel):
         """The folder of the marts as Parquet files: beside the published file."""
         return self.publish.with_name(f"{self.publish.stem}_marts")
 
-    @property
-    def models_current(self) -> Path:
-        """A file that is there while the models show all that is loaded; lost, they are built.
-
-        It says in which time zone.
-        """
-        return self.work / "models-current"
-
-    @property
-    def models_are_current(self) -> bool:
-        """Whether the models show all that is loaded, as they are configured now."""
-        try:
-            return self.models_current.read_text(encoding="utf-8") == self.time_zone
-        except OSError:
-            return False
-
-    @property
-    def published(self) -> Path:
-        """A file as old as the last publication, which says where that is."""
-        return self.work / "published"
-
 
 _WAREHOUSE = ("destination", "duckdb", "credentials")
 _PUBLISH = ("publish", "path")

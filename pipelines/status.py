@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import publish, warehouse
+from pipelines import built, publish, warehouse
 from pipelines.cursor import stored_cursors
 from pipelines.settings import Settings
 
@@ -59,17 +59,19 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
         WarehouseBusy: a sync is writing at this moment.
     """
     found: dict[tuple[str, str], BotStatus] = {}
+    models_current = False
     if settings.warehouse.exists():
         with warehouse.connect(settings.warehouse, read_only=True) as connection:
             if warehouse.has_tables(connection):
                 found = _bots(connection)
+                models_current = built.are_current(connection, settings.time_zone)
     for source, bot in configured:
         found.setdefault((source, bot), BotStatus(source, bot, pending="never synced"))
     return Status(
         warehouse=settings.warehouse,
         exists=settings.warehouse.exists(),
         bots=[found[key] for key in sorted(found)],
-        models_current=settings.models_are_current,
+        models_current=models_current,
         published_at=publish.published_at(settings),
         interrupted=any(settings.work.glob("dlt/convoy/*/*/*/*.parquet")),
     )

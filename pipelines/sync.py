@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipelines import http, live, publish
+from pipelines import built, http, live, publish
 from pipelines.books import read_books
 from pipelines.chunk import Chunk
-from pipelines.errors import ModelsFailed, WarehouseFailed
+from pipelines.errors import ConvoyError, Stopped
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
 from pipelines.loader import Loader
 from pipelines.news import News
@@ -129,34 +129,49 @@ def build_models(settings: Settings, *, full_refresh: bool = False) -> "Built":
     # An open file is told as such, not as a model that failed.
     with connect(settings.warehouse) as connection:
         outdated = has_tables(connection) and lacking(connection)
+        built.begin(connection)
     if outdated:
         Loader(settings.warehouse, settings.work).complete()
-    built = models.build(
+    done = models.build(
         settings.warehouse, settings.work, zone=settings.time_zone, full_refresh=full_refresh
     )
-    settings.models_current.write_text(settings.time_zone, encoding="utf-8")
-    return built
+    with connect(settings.warehouse) as connection:
+        built.end(connection, settings.time_zone)
+    return done
 
 
 def show(settings: Settings, outcome: Outcome, tell: Tell) -> None:
-    """Build the models and publish, unless both show already all that is loaded."""
+    """Build the models and publish, unless both show already all that is loaded.
+
+    What was loaded stands, whatever fails here: it is told in the outcome.
+    """
     if not settings.warehouse.exists():
         return
-    if not settings.models_are_current:
-        outcome.models = "building"
-        tell(outcome)
-        try:
+    try:
+        if not models_are_current(settings):
+            outcome.models = "building"
+            tell(outcome)
             build_models(settings)
-        except ModelsFailed as failed:
-            outcome.models, outcome.models_error = "failed", str(failed)
-            return
-        outcome.models = "built"
-    if not publish.is_current(settings):
-        outcome.publish = "publishing"
-        tell(outcome)
-        try:
+            outcome.models = "built"
+        if not publish.is_current(settings):
+            outcome.publish = "publishing"
+            tell(outcome)
             publish.publish(settings)
-        except WarehouseFailed as failed:
+            outcome.publish = "published"
+    except Stopped:
+        raise
+    except ConvoyError as failed:
+        if outcome.publish == "publishing":
             outcome.publish, outcome.publish_error = "failed", str(failed)
-            return
-        outcome.publish = "published"
+        else:
+            outcome.models, outcome.models_error = "failed", str(failed)
+
+
+def models_are_current(settings: Settings) -> bool:
+    """Tell whether the models show all that is loaded.
+
+    Raises:
+        WarehouseBusy: another program writes to the file.
+    """
+    with connect(settings.warehouse, read_only=True) as connection:
+        return built.are_current(connection, settings.time_zone)

@@ -162,7 +162,8 @@ SYNC_WINDOWS = Table(
         "kind": Column(
             TEXT,
             "'window' of time, 'history' (all of it counted), 'sweep' of a whole list, "
-            "'head' of it, 'lookup' of single conversations, 'credits' of a settled day",
+            "'head' of it, 'lookup' of single conversations, 'credits' of a settled day, "
+            "'failure': why a bot was not read to its end",
             nullable=False,
         ),
         "window_start": Column(INSTANT, "first instant asked for; null for a sweep"),

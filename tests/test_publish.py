@@ -9,6 +9,7 @@ import sys
 import textwrap
 import venv
 from contextlib import chdir
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -86,13 +87,16 @@ def names(path: Path) -> set[tuple[str, str]]:
     return set(ask(path, "select table_schema, table_name from information_schema.tables"))
 
 
+UNLIKE = {("marts", "freshness"), ("marts", "publication")}
+
+
 def assert_same(settings: Settings) -> None:
     """Compare all that is published with the warehouse, row by row."""
     with duckdb.connect() as connection:
         connection.execute(f"attach '{settings.publish}' as published (read_only)")
         connection.execute(f"attach '{settings.warehouse}' as warehouse (read_only)")
         connection.execute("use warehouse")
-        for schema, name in names(settings.publish) - {("marts", "freshness")}:
+        for schema, name in names(settings.publish) - UNLIKE:
             of = f"{schema}.{name}" if name != "last_syncs" else "marts.freshness"
             columns = "* exclude (lag_seconds)" if name == "last_syncs" else "*"
             sides = f"from published.{schema}.{name}", f"select {columns} from warehouse.{of}"
@@ -105,7 +109,7 @@ def test_it_holds_all_marts_and_what_was_loaded(modelled: Settings) -> None:
 
     marts = {(schema, name) for schema, name in names(modelled.warehouse) if schema == "marts"}
     wanted = marts | {("chat", table.name) for table in tables.ALL}
-    assert names(made.path) == wanted | {("marts", "last_syncs")}
+    assert names(made.path) == wanted | {("marts", "last_syncs"), ("marts", "publication")}
     assert made.tables == len(wanted)
     assert_same(modelled)
 
@@ -132,7 +136,7 @@ def test_it_is_published_once_for_each_change(
     assert show(elsewhere).publish == "published"
     assert_same(elsewhere)
 
-    monkeypatch.setattr(publish, "FRESH", 0.0)
+    monkeypatch.setattr(publish, "FRESH", timedelta())
     assert show(elsewhere).publish == "published"
 
 
@@ -141,7 +145,7 @@ def test_what_can_not_be_modelled_is_not_published(
 ) -> None:
     show(modelled)
     before = modelled.publish.stat()
-    modelled.models_current.unlink()
+    _generation(modelled, 7, publishing=False)
     monkeypatch.setattr(models, "project_dir", lambda: modelled.work)
 
     outcome = show(modelled)
@@ -157,7 +161,7 @@ def test_what_can_not_be_published_fails_the_sync_and_leaves_the_former(
     before = names(modelled.publish)
     in_the_way = modelled.publish.with_name(f".{modelled.publish.name}.new")
     in_the_way.mkdir()
-    modelled.models_current.unlink()
+    _generation(modelled, 7, publishing=False)
 
     outcome = show(modelled)
 
@@ -194,8 +198,94 @@ def test_a_reader_keeps_what_it_has_open(modelled: Settings) -> None:
     assert ask(modelled.publish, count) == [(30,)]
 
 
-def test_nobody_opens_it_for_writing_by_mistake(modelled: Settings) -> None:
-    assert publish.publish(modelled).path.stat().st_mode & 0o777 == 0o444
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o444), (0o077, 0o400)])
+def test_nobody_opens_it_for_writing_by_mistake(modelled: Settings, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        assert publish.publish(modelled).path.stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
+
+
+def test_a_warehouse_that_went_back_to_a_backup_is_shown_as_it_is(modelled: Settings) -> None:
+    with duckdb.connect(str(modelled.warehouse)) as connection:  # as a sync without models does
+        connection.execute("delete from chat.conversations where source = 'okchat'")
+    backup = modelled.warehouse.read_bytes()
+    _generation(modelled, 8)
+    assert show(modelled).models == "built"
+    modelled.warehouse.write_bytes(backup)
+
+    outcome = show(modelled)
+
+    assert (outcome.models, outcome.publish) == ("built", "published")
+    assert ask(modelled.publish, "select count(*) from marts.conversations") == [(30,)]
+
+
+def test_a_publication_that_is_damaged_is_made_anew(modelled: Settings) -> None:
+    show(modelled)
+    content = modelled.publish.read_bytes()
+    modelled.publish.unlink()
+    modelled.publish.write_bytes(content[:100])
+    assert show(modelled).publish == "published"
+    assert_same(modelled)
+
+
+def test_another_warehouse_has_a_publication_of_its_own(modelled: Settings, tmp_path: Path) -> None:
+    show(modelled)
+    other = modelled.model_copy(update={"warehouse": tmp_path / "other.duckdb"})
+    shutil.copy(modelled.warehouse, other.warehouse)
+    with duckdb.connect(str(other.warehouse)) as connection:
+        connection.execute("update staging.built set warehouse_id = 'another'")
+
+    outcome = show(other)
+
+    assert not outcome.complete
+    assert "is what another warehouse has published" in str(outcome.publish_error)
+    assert show(modelled).publish == "skipped"
+
+
+def test_a_database_of_another_kind_is_left_alone(modelled: Settings) -> None:
+    modelled.publish.parent.mkdir()
+    with duckdb.connect(str(modelled.publish)) as connection:
+        connection.execute("create table mine as select 1")
+    with pytest.raises(WarehouseFailed, match="is a database of another kind"):
+        publish.publish(modelled)
+    assert ask(modelled.publish, "from mine") == [(1,)]
+
+
+def test_a_link_stays_a_link(modelled: Settings, tmp_path: Path) -> None:
+    target = tmp_path / "served" / "b.duckdb"
+    target.parent.mkdir()
+    modelled.publish.parent.mkdir()
+    modelled.publish.symlink_to(target)
+    assert show(modelled).publish == "published"
+    assert modelled.publish.is_symlink()
+    assert_same(modelled.model_copy(update={"publish": target}))
+    assert show(modelled).publish == "skipped"
+
+
+def test_a_table_with_an_odd_name_is_published_too(modelled: Settings) -> None:
+    with duckdb.connect(str(modelled.warehouse)) as connection:
+        connection.execute('create table marts."my ""-report" as select 1 as one')
+    wanted = modelled.model_copy(update={"publish_parquet": True})
+    publish.publish(wanted)
+    assert ask(wanted.publish, 'from marts."my ""-report"') == [(1,)]
+
+
+def test_a_warehouse_that_is_opened_meanwhile_is_told_with_all_that_was_loaded(
+    modelled: Settings,
+) -> None:
+    opener = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
+    with subprocess.Popen(  # noqa: S603 - our own
+        [sys.executable, "-c", opener, str(modelled.warehouse)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        process.stdout.readline()
+        outcome = show(modelled)
+        process.communicate(b"\n")
+    assert "is open in another program" in str(outcome.models_error)
+    assert not outcome.complete
 
 
 def test_marts_are_parquet_files_as_well_where_wanted(modelled: Settings) -> None:
@@ -204,13 +294,10 @@ def test_marts_are_parquet_files_as_well_where_wanted(modelled: Settings) -> Non
     wanted = modelled.model_copy(update={"publish_parquet": True})
     assert not publish.is_current(wanted)
     publish.publish(wanted)
-    old = wanted.publish_files / "of_a_former_version.parquet"
-    old.touch()
-    publish.publish(wanted)
 
     files = {file.stem: file for file in wanted.publish_files.iterdir()}
     marts = {name for schema, name in names(wanted.publish) if schema == "marts"}
-    assert files.keys() == marts - {"last_syncs"}
+    assert files.keys() == marts
     for name, file in files.items():
         (rows,) = ask(wanted.publish, f"select count(*) from marts.{name}")
         assert pq.read_metadata(file).num_rows == rows[0]
@@ -224,6 +311,20 @@ def test_without_marts_there_is_nothing_to_publish(
     with pytest.raises(publish.NothingToPublish, match="run `convoy models` first"):
         publish.publish(project.settings())
     assert not project.settings().publish.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_full_disk_is_named_and_left_as_it_was(modelled: Settings, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)  # noqa: S603, S607 - our own
+    try:
+        full = modelled.model_copy(update={"publish": small / "p.duckdb"})
+        with pytest.raises(WarehouseFailed, match=r"the disk that holds .* is full"):
+            publish.publish(full)
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)  # noqa: S603, S607 - likewise
 
 
 def test_a_folder_that_can_not_be_made_is_named(modelled: Settings, tmp_path: Path) -> None:
@@ -262,13 +363,17 @@ def play(settings: Settings, publications: int) -> list[float]:
     return [float(slowest) for _, slowest in told]
 
 
-def _generation(settings: Settings, number: int) -> None:
+def _generation(settings: Settings, number: int, *, publishing: bool = True) -> None:
     with duckdb.connect(str(settings.warehouse)) as connection:
         connection.begin()
         for schema in ("chat", "marts"):
-            connection.execute(f"update {schema}.conversations set message_count = ?", [number])
+            connection.execute(_TOUCH.format(schema), [number])
         connection.commit()
-    publish.publish(settings)
+    if publishing:
+        publish.publish(settings)
+
+
+_TOUCH = "update {}.conversations set message_count = ?, observed_at = now()"
 
 
 def test_readers_never_see_half_a_publication(modelled: Settings) -> None:

@@ -28,7 +28,7 @@
     max(last_activity_at) as last_activity_at,
     count(case when is_human_mode then 1 end) / nullif(count(is_human_mode), 0)
         as share_of_human_mode,
-    count(distinct case when came_back then end_user_id end) as returning_users,
+    count(distinct case when came_back then end_user_id end) as repeat_users,
     cast(sum(cost_credit) / nullif(count(cost_credit), 0) as double) as credits_per_conversation,
     cast(
         sum(case when message_count is not null then cost_credit end)

@@ -124,10 +124,10 @@ def test_days_count_the_active_and_the_new(filled: Warehouse) -> None:
 def test_freshness_needs_no_build(filled: Warehouse) -> None:
     filled.run("""
         delete from chat.sync_windows;
-        insert into chat.sync_windows (source, bot, bot_id, certified, finished_at) values
-            ('gptbots', 'gptbots-name', 'gptbots-bot', true, now() - interval 90 second),
-            ('gptbots', 'gptbots-name', 'gptbots-bot', false, now()),
-            ('gptbots', 'quiet', null, true, now() - interval 1 day)
+        insert into chat.sync_windows (source, bot, bot_id, kind, certified, finished_at) values
+            ('gptbots', 'gptbots-name', 'gptbots-bot', 'history', true, now() - interval 90 second),
+            ('gptbots', 'gptbots-name', 'gptbots-bot', 'failure', false, now()),
+            ('gptbots', 'quiet', null, 'history', true, now() - interval 1 day)
     """)
     found = filled.rows("""
         select source, bot_id, bot, newest_activity_at, lag_seconds // 30

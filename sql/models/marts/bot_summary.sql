@@ -36,7 +36,7 @@ final as (
         measured.human_mode_conversations,
         measured.last_activity_at,
         measured.share_of_human_mode,
-        measured.returning_users,
+        measured.repeat_users,
         measured.credits_per_conversation,
         measured.credits_per_message,
         bots.name

@@ -37,6 +37,7 @@ windows as (
         coalesce(sync_windows.bot_id, names.bot_id) as bot_id,
         sync_windows.bot,
         sync_windows.certified,
+        sync_windows.kind in ('history', 'sweep', 'head') as is_whole,
         sync_windows.finished_at
     from sync_windows
     left join names
@@ -51,7 +52,7 @@ syncs as (
         bot_id,
         case when bot_id is null then bot end as nameless_bot,
         max(finished_at) as last_sync_at,
-        max(case when certified then finished_at end) as last_complete_sync_at
+        max(case when certified and is_whole then finished_at end) as last_complete_sync_at
     from windows
     group by source, bot_id, nameless_bot
 ),

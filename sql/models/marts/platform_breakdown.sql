@@ -31,7 +31,7 @@ final as (
         human_mode_conversations,
         last_activity_at,
         share_of_human_mode,
-        returning_users,
+        repeat_users,
         credits_per_conversation,
         credits_per_message
     from measured

@@ -10,7 +10,8 @@ first_activities as (
     select
         source,
         conversation_id,
-        min(last_activity_at) as first_activity_at
+        min(last_activity_at) as first_activity_at,
+        min_by(platform, observed_at) as first_platform
     from movements
     group by source, conversation_id
 ),
@@ -19,7 +20,7 @@ started as (
     select
         conversations.source,
         conversations.conversation_id,
-        conversations.platform,
+        coalesce(first_activities.first_platform, conversations.platform) as platform,
         conversations.end_user_id,
         {{ local_date('coalesce(
             conversations.created_at,
@@ -53,7 +54,11 @@ activities as (
     select
         active_days.*,
         started.end_user_id,
-        coalesce(started.started_on = active_days.activity_on, false) as is_new,
+        coalesce(
+            started.started_on = active_days.activity_on
+            and started.platform = active_days.platform,
+            false
+        ) as is_new,
         min(active_days.activity_on) over (
             partition by active_days.source, started.end_user_id
         ) as user_since

@@ -11,8 +11,11 @@ final as (
         channel,
         user_id,
         sns_user_id,
-        case when source = 'okchat' then coalesce(user_id, sns_user_id) else user_id end
-            as end_user_id,
+        case
+            when source = 'okchat'
+                then coalesce(nullif(trim(user_id), ''), nullif(trim(sns_user_id), ''))
+            else nullif(trim(user_id), '')
+        end as end_user_id,
         subject,
         state,
         active,

@@ -341,6 +341,23 @@ def test_bots_that_are_refused_leave_the_others_complete(
     assert_equal_to_truth(project, world, "support", "web")
 
 
+def test_why_a_bot_was_not_read_stands_beside_its_certificates(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(bots={"support": 3, "sales": 3})
+    project.configure(simulate(world))
+    assert project.sync().complete
+    world.revoke("sales")
+    failed = str(bot(project.sync(), "sales").error)
+    latest = project.rows("""
+        select bot, certified, kind, evidence from chat.sync_windows
+        qualify row_number() over (partition by bot order by finished_at desc) = 1 order by bot
+    """)
+    assert latest[0] == {"bot": "sales", "certified": False, "kind": "failure", "evidence": failed}
+    assert latest[1]["certified"]
+    assert "key-sales" not in failed
+
+
 def test_an_api_that_is_down_leaves_the_other_complete(
     project: Project, make_world: MakeWorld, simulate: Simulate
 ) -> None:

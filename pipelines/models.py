@@ -93,6 +93,7 @@ def run_tests(warehouse: Path, work: Path, *, zone: str = "UTC") -> Tested:
 def document(warehouse: Path, work: Path, to: Path, *, zone: str = "UTC") -> None:
     """Write dbt's browsable documentation of the models as one HTML file."""
     _results(invoke("docs generate --static", warehouse, work, ["--write-json"], zone=zone))
+    to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(work / "dbt" / "target" / "static_index.html", to)
 
 

@@ -408,6 +408,27 @@ def test_queries_come_out_in_each_format(synced: Project, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    "command", [("report",), ("query", "select 1"), ("models", "docs")], ids=" ".join
+)
+def test_output_replaces_neither_a_folder_nor_the_warehouse(
+    synced: Project, command: tuple[str, ...]
+) -> None:
+    content = synced.warehouse.read_bytes()
+    for to in (".", "warehouse.duckdb"):
+        done = convoy(*command, "-o", to)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert one_sentence(done.stderr)
+    assert synced.warehouse.read_bytes() == content
+
+
+def test_output_makes_its_folder(synced: Project) -> None:
+    for i, command in enumerate((("query", "select 1"), ("report",), ("models", "docs"))):
+        done = convoy(*command, "-o", f"new/{i}/file")
+        assert done.returncode == 0, done.stderr
+        assert (synced.folder / "new" / str(i) / "file").stat().st_size > 0
+
+
 def test_marts_are_found_before_what_is_loaded(synced: Project) -> None:
     found = json.loads(convoy("query", "--json", "select platform from conversations").stdout)
 

@@ -278,6 +278,13 @@ def test_an_empty_file_is_a_page_too(published: Path, tmp_path: Path, open_repor
     assert "No bot has been read yet" in opened.text("#state")
 
 
+def test_a_browser_that_can_not_unpack_the_page_says_so(written: Path, open_report: Open) -> None:
+    opened = open_report(written, before="delete window.DecompressionStream")
+    assert "This browser is too old for this page" in opened.text("#state")
+    assert not opened.page.locator("#figures").is_visible()
+    assert not opened.page.locator("#filters").is_visible()
+
+
 def test_one_bot_that_is_not_certified(published: Path, tmp_path: Path, open_report: Open) -> None:
     one = changed(
         published,

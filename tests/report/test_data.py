@@ -122,11 +122,12 @@ def test_a_failed_sync_is_the_latest_certificate_with_or_without_an_id(
     spoiled = changed(
         published,
         tmp_path / "spoiled.duckdb",
-        failed(bot, "the key was refused"),
-        # At the same moment, a window that was read well.
+        # A window that was read well, and at the same moment the failure.
+        failed(bot, "fits"),
+        "update chat.sync_windows set certified = true, kind = 'window' where kind = 'failure'",
         "insert into chat.sync_windows by name"
-        " select * replace (true as certified, 'window' as kind, 'fits' as evidence)"
-        " from chat.sync_windows where kind = 'failure'",
+        " select * replace (false as certified, 'failure' as kind, 'the key was refused' as"
+        " evidence) from chat.sync_windows order by finished_at desc limit 1",
     )
     found = [row for row in data.read(spoiled, now=NOW).certificates if row["bot"] == bot]
     assert [(row["certified"], row["evidence"]) for row in found] == [

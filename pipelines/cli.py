@@ -202,7 +202,7 @@ def query(
     In CSV a text that a spreadsheet would take for a formula gets an apostrophe in front; JSON
     and Parquet give every text as it is.
     """
-    from pipelines import output, settings
+    from pipelines import output, settings, target
     from pipelines import query as run
 
     form = Format.JSON if as_json else form
@@ -210,6 +210,8 @@ def query(
         message = "Parquet is no text: name a file with --output"
         raise typer.BadParameter(message)
     configured = settings.load(need_bots=False)
+    if to:
+        target.check(to, configured)
     rows = run.run(configured.warehouse, sys.stdin.read() if sql == "-" else sql)
     output.rows(rows, form.value, to)
 
@@ -260,10 +262,11 @@ def docs(
 ) -> None:
     """Write the browsable documentation of all models and columns as one HTML file."""
     from pipelines import models as run
-    from pipelines import output, settings
+    from pipelines import output, settings, target
     from pipelines.run import locked
 
     configured = _with_warehouse(settings.load(need_bots=False))
+    target.check(to, configured)
     with locked(configured):
         run.document(configured.warehouse, configured.work, to, zone=configured.time_zone)
     output.say(f"{to.absolute()} is written; open it in a browser")
@@ -303,10 +306,11 @@ def report(
     Credits a day, platforms, bots, completeness and the newest conversations without their
     messages; with filters that work in the file alone, without a server or a network.
     """
-    from pipelines import output, settings
+    from pipelines import output, settings, target
     from pipelines import report as run
 
     configured = settings.load(need_bots=False)
+    target.check(to, configured)
     written = run.write(configured.publish, to, days=days)
     output.say(f"the report is {written} ({written.stat().st_size / 1e6:.1f} MB)")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import ModelsFailed
+from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dbt.artifacts.schemas.results import NodeResult
     from dbt.cli.main import dbtRunnerResult
 
+_PLACES = {"build_path", "compiled_path", "root_path"}
 _FAILED = {"error", "fail", "runtime error", "partial success"}
 
 
@@ -80,7 +81,9 @@ def run_tests(warehouse: Path, work: Path, *, zone: str = "UTC") -> Tested:
 
     Raises:
         ModelsFailed: names each test that failed. What only warns is returned.
+        WarehouseBusy: another program holds the file.
     """
+    _free(warehouse)
     command = "test --exclude-resource-type unit_test"
     tests = _results(invoke(command, warehouse, work, zone=zone))
     sources = _results(invoke("source freshness", warehouse, work, zone=zone))
@@ -91,9 +94,15 @@ def run_tests(warehouse: Path, work: Path, *, zone: str = "UTC") -> Tested:
 
 
 def document(warehouse: Path, work: Path, to: Path, *, zone: str = "UTC") -> None:
-    """Write dbt's browsable documentation of the models as one HTML file."""
+    """Write dbt's browsable documentation of the models as one HTML file.
+
+    Raises:
+        WarehouseBusy: another program holds the file.
+    """
+    _free(warehouse)
     _results(invoke("docs generate --static", warehouse, work, ["--write-json"], zone=zone))
-    shutil.copy(work / "dbt" / "target" / "static_index.html", to)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text(_without_paths(work / "dbt" / "target"), encoding="utf-8", newline="\n")
 
 
 def invoke(
@@ -113,6 +122,23 @@ def invoke(
             return dbtRunner().invoke([*command.split(), *settings, *arguments])
         finally:
             _release()
+
+
+def _free(warehouse: Path) -> None:
+    """Tell an open file as such: dbt would tell it in DuckDB's words, as a test that failed."""
+    with connect(warehouse):
+        pass
+
+
+def _without_paths(target: Path) -> str:
+    """Return dbt's page without the places of this machine that its manifest names."""
+    page = (target / "static_index.html").read_text(encoding="utf-8")
+    written = (target / "manifest.json").read_text(encoding="utf-8")
+    return page.replace(written, json.dumps(json.loads(written, object_hook=_placeless)))
+
+
+def _placeless(found: dict[str, object]) -> dict[str, object]:
+    return {name: None if name in _PLACES else value for name, value in found.items()}
 
 
 def _selection(tests: bool, full_refresh: bool) -> list[str]:  # noqa: FBT001 - of build's own

@@ -194,6 +194,8 @@ def rows(found: pa.Table, form: str, to: Path | None) -> None:
         _write_text(found, form, shown)
         sys.stdout.write(shown.getvalue().translate(_UNPRINTABLE))
         return
+    if to:
+        to.parent.mkdir(parents=True, exist_ok=True)
     with to.open("wb") if to else nullcontext(sys.stdout.buffer) as stream:
         if form == "parquet":
             query.write_parquet(found, stream)

@@ -1,9 +1,12 @@
 """Ad-hoc SQL on the warehouse: read only, and nothing but the warehouse."""
 
-import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from types import NoneType
 from typing import IO, BinaryIO
 
 import duckdb
@@ -65,19 +68,26 @@ def run(path: Path, sql: str) -> pa.Table:
 def write_csv(table: pa.Table, to: IO[str]) -> None:
     """Write RFC 4180 CSV with a header; null is an empty field, instants are ISO 8601.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    All but numbers, instants and null is in quotes. A text that a spreadsheet would take for a
+    formula gets an apostrophe in front, and a part of one behind what another country's
+    spreadsheet splits at: it reads quotes only where a field begins.
     """
-    writer = csv.writer(to, lineterminator="\n")
-    writer.writerow(table.column_names)
+    to.write(_line(table.column_names))
     for batch in table.to_batches():
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        writer.writerows([_inert(value) for value in row] for row in rows)
+        to.writelines(map(_line, rows))
 
 
-def _inert(value: object) -> str:
+def _line(row: Iterable[object]) -> str:
+    return (",".join(map(_field, row)) or '""') + "\n"  # readers skip an empty line
+
+
+def _field(value: object) -> str:
     plain = text(value)
-    is_formula = isinstance(value, str | dict | list) and plain.lstrip().startswith(_FORMULAS)
-    return f"'{plain}" if is_formula else plain
+    if isinstance(value, _NO_TEXT):
+        return plain
+    inert = _FORMULA.sub(r"\1'\2", plain).replace('"', '""')
+    return f'"{inert}"'
 
 
 def write_json(table: pa.Table, to: IO[str]) -> None:
@@ -100,7 +110,15 @@ def text(value: object) -> str:
     return encoded.strip('"')
 
 
-_FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last are full-width
+_NO_TEXT = (int, float, Decimal, date, NoneType)
+# What is not seen may stand before a formula; a bullet behind a line break is none. What splits is
+# not among what is not seen: else a text of line breaks would be searched again from each of them.
+_UNSEEN = (
+    "\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f"
+    "\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+)
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # the last are full-width
+_FORMULA = re.compile(f'(^|[;\t]|[\r\n](?!- ))([{_UNSEEN}"]*)(?=[{_SIGNS}])')
 _SCHEMAS = (
     "select schema_name from information_schema.schemata where catalog_name = current_catalog()"
 )

@@ -97,13 +97,16 @@ def open_report(browser: Browser) -> Iterator[Callable[..., Opened]]:
     """Open a file as a reader would; nothing may leave it, nothing may be complained of."""
     with ExitStack() as contexts:
 
-        def opened(file: Path, *, width: int = 1280, scheme: str = "light") -> Opened:
+        def opened(
+            file: Path, *, width: int = 1280, scheme: str = "light", before: str = ""
+        ) -> Opened:
             context = browser.new_context(
                 viewport={"width": width, "height": 900},
                 color_scheme="dark" if scheme == "dark" else "light",
                 timezone_id="Pacific/Auckland",  # a reader's own: it must change nothing
             )
             contexts.callback(context.close)
+            context.add_init_script(before)
             page = Opened(context.new_page(), file)
             contexts.callback(page.assert_quiet)
             return page

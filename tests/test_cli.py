@@ -240,13 +240,31 @@ def test_a_second_sync_at_once_ends_with_75(synced: Project) -> None:
 
 
 def test_a_warehouse_held_by_another_program_ends_with_75(synced: Project) -> None:
+    with held(synced.warehouse, read_only=False):
+        for command in (["sync"], ["status"], ["query", "select 1"], ["models"]):
+            assert_busy(*command)
+
+
+def test_models_of_a_warehouse_that_another_program_reads_end_with_75(synced: Project) -> None:
+    with held(synced.warehouse, read_only=True):
+        for command in (["models"], ["models", "test"], ["models", "docs"]):
+            assert_busy(*command)
+
+
+def assert_busy(*command: str) -> None:
+    done = convoy(*command)
+    assert done.returncode == 75, (command, done.stdout, done.stderr)
+    assert "open in another program" in done.stderr
+    assert one_sentence(done.stderr)
+
+
+@contextlib.contextmanager
+def held(warehouse: Path, *, read_only: bool) -> Iterator[None]:
+    """Hold a warehouse open in another program."""
+    opening = f"c = duckdb.connect(sys.argv[1], read_only={read_only})"
+    script = f"import duckdb, sys; {opening}; print('held', flush=True); input()"
     holder = subprocess.Popen(  # noqa: S603 - a program of our own
-        [
-            sys.executable,
-            "-c",
-            "import duckdb,sys; c=duckdb.connect(sys.argv[1]); print('held', flush=True); input()",
-            str(synced.warehouse),
-        ],
+        [sys.executable, "-c", script, str(warehouse)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -254,10 +272,7 @@ def test_a_warehouse_held_by_another_program_ends_with_75(synced: Project) -> No
     with holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        for command in (["sync"], ["status"], ["query", "select 1"], ["models"]):
-            done = convoy(*command)
-            assert done.returncode == 75, (command, done.stdout, done.stderr)
-            assert "open in another program" in done.stderr
+        yield
         holder.communicate("\n")
 
 
@@ -406,6 +421,27 @@ def test_queries_come_out_in_each_format(synced: Project, tmp_path: Path) -> Non
         "1",
         "row",
     ]
+
+
+@pytest.mark.parametrize(
+    "command", [("report",), ("query", "select 1"), ("models", "docs")], ids=" ".join
+)
+def test_output_replaces_neither_a_folder_nor_the_warehouse(
+    synced: Project, command: tuple[str, ...]
+) -> None:
+    content = synced.warehouse.read_bytes()
+    for to in (".", "warehouse.duckdb"):
+        done = convoy(*command, "-o", to)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert one_sentence(done.stderr)
+    assert synced.warehouse.read_bytes() == content
+
+
+def test_output_makes_its_folder(synced: Project) -> None:
+    for i, command in enumerate((("query", "select 1"), ("report",), ("models", "docs"))):
+        done = convoy(*command, "-o", f"new/{i}/file")
+        assert done.returncode == 0, done.stderr
+        assert (synced.folder / "new" / str(i) / "file").stat().st_size > 0
 
 
 def test_marts_are_found_before_what_is_loaded(synced: Project) -> None:

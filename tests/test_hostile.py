@@ -10,14 +10,16 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 import pytest
 from project import Project, assert_equal_to_truth
 
-from pipelines import models, report, sync
+from pipelines import models, query, report, sync
 from pipelines.simulator import Simulator, World
 
 if TYPE_CHECKING:
@@ -39,14 +41,17 @@ HOSTILE = [
     "\uff1d1+1",
     "\x1b]0;owned\x07\x1b[31m\x9b31m",
     "\x00NUL\r\nSet-Cookie: x",
+    "\x00=1+1",
+    "hello;=cmd|' /C calc'!A0",
     "\u202egnp.exe\u2066",
     "[bold red]rich[/] \\",
     "null",
     "x" * 1_000_000,
 ]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAME = "<b>';drop/**/table/**/bots;--"
 """Of a bot, in the user's own configuration."""
-FORMULA = re.compile(r"\s*[=+\-@\uff1d]")
+FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@\uff1d]")
 
 
 def hostile_world() -> World:
@@ -119,6 +124,40 @@ def test_no_cell_of_a_csv_is_a_formula(synced: tuple[Project, World]) -> None:
     assert not [text for text in texts if FORMULA.match(text)]
     assert "'=cmd|' /C calc'!A0" in texts
     assert {row["less"] for row in rows} == {"-1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1", "'=1"),
+        ("\x00 \x1b\u200b\ufeff@a", "'\x00 \x1b\u200b\ufeff@a"),
+        ('"=1', "'\"=1"),
+        ("a;=1", "a;'=1"),
+        ('a\t "+1', "a\t' \"+1"),
+        ("a\n\n-1", "a\n\n'-1"),
+        ("a\n- b; c=d-e@f", "a\n- b; c=d-e@f"),
+        ("", ""),
+        ("\n" * 1_000_000, "\n" * 1_000_000),  # for hours, if each were searched to the end
+    ],
+    ids=lambda text: repr(text)[:20],
+)
+def test_no_text_of_a_csv_is_a_formula(text: str, written: str) -> None:
+    assert as_csv({text: [text, None]}) == [[written], [written], [""]]
+
+
+def test_a_csv_has_quotes_about_all_but_numbers_instants_and_null() -> None:
+    row = {"a": "x", "b": -1, "c": Decimal("-1.50"), "d": NOON, "e": None, "f": b"\xfb", "g": [1]}
+    stream = io.StringIO()
+    query.write_csv(pa.table({name: [value] for name, value in row.items()}), stream)
+    assert stream.getvalue() == (
+        '"a","b","c","d","e","f","g"\n"x",-1,-1.50,2026-03-01T12:00:00Z,,"\'+w==","[1]"\n'
+    )
+
+
+def as_csv(columns: dict[str, list[str | None]]) -> list[list[str]]:
+    stream = io.StringIO(newline="")
+    query.write_csv(pa.table(columns), stream)
+    return list(csv.reader(io.StringIO(stream.getvalue(), newline="")))
 
 
 def test_a_report_shows_it_as_text(

@@ -10,7 +10,7 @@ import pytest
 from sql.warehouse import Warehouse, at
 
 from pipelines import models
-from pipelines.errors import ModelsFailed
+from pipelines.errors import ModelsFailed, WarehouseBusy
 
 
 @pytest.fixture
@@ -65,6 +65,9 @@ def test_the_documentation_is_one_file(warehouse: Warehouse, tmp_path: Path) -> 
     page = (tmp_path / "models.html").read_text(encoding="utf-8")
     assert "What the counter moved by, exact" in page
     assert '"spent_until"' in page  # out of the catalog
+    assert '"original_file_path": "models/' in page  # out of the manifest
+    places = (tmp_path, Path.home(), models.project_dir().parent)
+    assert [place for place in places if f"{place}/" in page] == []
 
 
 def test_the_file_is_free_after_each_build(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -131,6 +134,10 @@ sys.stdin.read()
         other.stdout.readline()
         with pytest.raises(ModelsFailed, match="lock"):
             models.build(warehouse.path, tmp_path / "work")
+        with pytest.raises(WarehouseBusy):
+            models.run_tests(warehouse.path, tmp_path / "work")
+        with pytest.raises(WarehouseBusy):
+            models.document(warehouse.path, tmp_path / "work", tmp_path / "models.html")
         assert other.stdin is not None
         other.stdin.close()
 

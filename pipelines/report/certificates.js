@@ -4,18 +4,24 @@
 const SHOWN = 50;
 
 function standing(of) {
+  if (of.given_up) return ["former", `No longer read since ${of.last_sync_at.slice(0, 10)}`];
   if (of.certified === null) return ["bad", "Never read"];
-  if (!of.certified) return ["bad", "Not certified"];
+  if (!of.certified) return ["bad", "Not complete"];
   return of.late ? ["late", "Complete, but old"] : ["good", "Complete"];
 }
 
-// One sentence: how many are complete, and which are not.
-function verdict(all) {
-  if (!all.length) return ["bad", "No bot has been read yet."];
+function current(all) {
+  return all.filter((of) => !of.given_up);
+}
+
+// One sentence: how many are complete, and which are not. Bots that are given up raise no alarm.
+function verdict(every) {
+  const all = current(every);
+  if (!all.length) return ["bad", every.length ? "No bot here is read any longer." : "No bot has been read yet."];
   const wrong = all.filter((of) => standing(of)[0] === "bad");
   const late = all.filter((of) => standing(of)[0] === "late");
   if (wrong.length) return ["bad",
-    `${wrong.length} of ${bots(all.length)} not shown to be complete: ${listed(wrong)}.`];
+    `${wrong.length} of ${bots(all.length)} ${wrong.length === 1 ? "is" : "are"} not complete: ${listed(wrong)}.`];
   const whole = all.length === 1 ? "The only bot is complete" : `All ${all.length} bots are complete`;
   if (late.length) return ["late", `${whole}, but not read for over a day: ${listed(late)}.`];
   return ["good", `${whole}.`];
@@ -37,7 +43,7 @@ function unreadable(number) {
 }
 
 function statusOf(kind, text) {
-  const mark = { good: "✓", late: "!", bad: "✕" }[kind];
+  const mark = { good: "✓", late: "!", bad: "✕", former: "–" }[kind];
   return element("span", { class: `status ${kind}` },
     element("span", { class: "mark", "aria-hidden": "true" }, mark), bidi(text));
 }
@@ -65,7 +71,7 @@ function certificateTable(filter) {
 }
 
 function heading() {
-  const newest = report.certificates.map((of) => of.last_complete_sync_at).filter(Boolean).sort();
+  const newest = current(report.certificates).map((of) => of.last_complete_sync_at).filter(Boolean).sort();
   const read = newest.length
     ? ` Data complete as of ${newest[0]}${newest.length > 1 && newest.at(-1) !== newest[0]
       ? ` (oldest bot) to ${newest.at(-1)} (freshest)` : ""}.` : "";

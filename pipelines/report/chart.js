@@ -81,6 +81,7 @@ function tooltip(_handler, event, _item, text) {
 
 // Made with its first rows: without any, Vega warns of axes that have no extent.
 async function newChart(rows) {
+  await runLibrary();
   SPEC.data.values = rows;
   const made = await vegaEmbed("#chart", SPEC, {
     mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false,

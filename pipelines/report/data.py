@@ -49,7 +49,8 @@ class Published:
     """Everything that a report shows.
 
     `cells` are rows of day, source, bot_id, platform and measures, in the order in which `users`
-    number them; `users` is None where there are too many to be told apart in a page.
+    number them; `users` is None where there are too many to be told apart in a page. A bot is known
+    by its id, one that has none yet by its configured name (`nameless`).
     """
 
     made_at: datetime
@@ -90,6 +91,7 @@ def _read(connection: duckdb.DuckDBPyConnection, days: int, now: datetime) -> Pu
     between = {"zone": zone, "first": period["first"], "last": period["last"]}
     connection.execute(queries.ENDED, between)
     connection.execute(queries.CELLS, {"first": period["first"], "last": period["last"]})
+    connection.execute(queries.READINGS)
     return Published(
         made_at=now,
         time_zone=zone,

@@ -52,17 +52,24 @@ class _Numbers:
 
     def __init__(self, sources: list[str], bots: list[Row], platforms: list[str]) -> None:
         self.sources = {name: i for i, name in enumerate(sources)}
-        self.bots = {(row["source"], row["bot_id"]): i for i, row in enumerate(bots)}
+        self._bots = {_identity(row): i for i, row in enumerate(bots)}
         self._platforms = {name: i for i, name in enumerate(platforms)}
         self._known: dict[tuple[int, int], int] = {}
 
+    def bot(self, row: Row) -> int:
+        return self._bots[_identity(row)]
+
     def of(self, row: Row) -> int:
-        pair = self.bots[row["source"], row["bot_id"]], self._platforms[row["platform"]]
+        pair = self.bot(row), self._platforms[row["platform"]]
         return self._known.setdefault(pair, len(self._known))
 
     @property
     def series(self) -> list[tuple[int, int]]:
         return list(self._known)
+
+
+def _identity(row: Row) -> tuple[str, str | None, str | None]:
+    return row["source"], row["bot_id"], row.get("nameless")
 
 
 def _platforms(published: Published) -> list[str]:
@@ -142,12 +149,13 @@ def _certificate(row: Row, numbers: _Numbers) -> Document:
     moments = ("newest_activity_at", "last_sync_at", "last_complete_sync_at")
     return {
         "source": numbers.sources[row["source"]],
-        "bot": numbers.bots[row["source"], row["bot_id"]],
+        "bot": numbers.bot(row),
         **{name: _moment(row[name]) for name in moments},
         "lag": _lag(row["lag_seconds"]),
         "late": (row["lag_seconds"] or 0) > _LATE,
+        "given_up": bool(row["given_up"]),
         "certified": row["certified"],
-        "evidence": plain(row["evidence"], 200),
+        "evidence": plain(row["evidence"], 300),
         "rejected": row["rejected"],
     }
 

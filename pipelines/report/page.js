@@ -2,8 +2,8 @@
 // Reads the filters, and shows what they let through.
 
 const DAY = 86400000;
-const report = JSON.parse(document.getElementById("data").textContent);
-const cells = decoded(report);
+let report = null; // what the page was given, once it is unpacked
+let cells = null;
 const control = (id) => document.getElementById(id);
 
 function millisecondsOf(of, day) {

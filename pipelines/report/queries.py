@@ -112,24 +112,87 @@ SOURCES = """
     order by source
 """
 
-BOTS = """
-    with known as (
-        select source, bot_id from marts.freshness
-        union
-        select source, bot_id from cells
-        union
-        select source, bot_id from marts.conversations
+# `nameless` is the configured name of a bot whose id is not known: it has no conversation yet.
+READINGS = """
+    create or replace temp table readings as
+    with names as (
+        select source, bot, max_by(bot_id, seen_at) as bot_id
+        from (
+            select source, bot, bot_id, finished_at as seen_at from chat.sync_windows
+            union all
+            select source, bot, bot_id, coalesce(last_sync_at, newest_activity_at) as seen_at
+            from marts.freshness
+        )
+        where bot_id is not null
+        group by source, bot
+    ),
+
+    windows as (
+        select
+            w.source, coalesce(w.bot_id, n.bot_id) as bot_id,
+            case when coalesce(w.bot_id, n.bot_id) is null then w.bot end as nameless,
+            -- a failure is told, though a window was read at the same moment
+            max_by(w.certified, row(w.finished_at, w.kind = 'failure')) as certified,
+            left(max_by(w.evidence, row(w.finished_at, w.kind = 'failure')), 300) as evidence,
+            max(w.finished_at) as latest
+        from chat.sync_windows as w
+        left join names as n on w.source = n.source and w.bot = n.bot
+        where w.kind <> 'credits'  -- no reading of conversations
+        group by all
+    ),
+
+    rejects as (
+        select
+            r.source, coalesce(r.bot_id, n.bot_id) as bot_id,
+            case when coalesce(r.bot_id, n.bot_id) is null then r.bot end as nameless,
+            count(*) as rejected
+        from chat.rejected_rows as r
+        left join names as n on r.source = n.source and r.bot = n.bot
+        group by all
+    ),
+
+    fresh as (
+        select *, case when bot_id is null then bot end as nameless from marts.freshness
     )
 
     select
-        known.source, known.bot_id,
-        left(max(coalesce(dim_bots.name, freshness.bot)), 200) as bot
+        coalesce(f.source, w.source) as source,
+        coalesce(f.bot_id, w.bot_id) as bot_id,
+        coalesce(f.nameless, w.nameless) as nameless,
+        f.bot, f.newest_activity_at, f.last_complete_sync_at,
+        greatest(f.last_sync_at, w.latest) as last_sync_at,
+        w.certified, w.evidence, coalesce(r.rejected, 0) as rejected
+    from fresh as f
+    full join windows as w
+        on
+            f.source = w.source
+            and f.bot_id is not distinct from w.bot_id
+            and f.nameless is not distinct from w.nameless
+    left join rejects as r
+        on
+            coalesce(f.source, w.source) = r.source
+            and coalesce(f.bot_id, w.bot_id) is not distinct from r.bot_id
+            and coalesce(f.nameless, w.nameless) is not distinct from r.nameless
+"""
+
+BOTS = """
+    with known as (
+        select source, bot_id, nameless from readings
+        union
+        select source, bot_id, null from cells
+        union
+        select source, bot_id, null from marts.conversations
+    )
+
+    select
+        known.source, known.bot_id, known.nameless,
+        left(max(coalesce(dim_bots.name, readings.bot, known.nameless)), 200) as bot
     from known
-    left join marts.freshness as freshness
-        on known.source = freshness.source and known.bot_id = freshness.bot_id
+    left join readings
+        on known.source = readings.source and known.bot_id = readings.bot_id
     left join marts.dim_bots as dim_bots
         on known.source = dim_bots.source and known.bot_id = dim_bots.bot_id
-    group by known.source, known.bot_id
+    group by known.source, known.bot_id, known.nameless
     order by known.source, bot, known.bot_id
 """
 
@@ -146,54 +209,17 @@ NEWEST = """
     limit $most
 """
 
-# A window names the bot as it is configured; before its first row it knows no id.
 CERTIFICATES = """
-    with names as (
-        select source, bot, max_by(bot_id, finished_at) as bot_id
-        from chat.sync_windows
-        where bot_id is not null
-        group by source, bot
-    ),
-
-    windows as (
-        select
-            w.source, coalesce(w.bot_id, n.bot_id) as bot_id,
-            case when coalesce(w.bot_id, n.bot_id) is null then w.bot end as nameless,
-            max_by(w.certified, w.finished_at) as certified,
-            left(max_by(w.evidence, w.finished_at), 300) as evidence,
-            max(w.finished_at) as latest
-        from chat.sync_windows as w
-        left join names as n on w.source = n.source and w.bot = n.bot
-        where w.kind <> 'credits'  -- no reading of conversations
-        group by all
-    ),
-
-    rejects as (
-        select
-            r.source, coalesce(r.bot_id, n.bot_id) as bot_id,
-            case when coalesce(r.bot_id, n.bot_id) is null then r.bot end as nameless,
-            count(*) as rejected
-        from chat.rejected_rows as r
-        left join names as n on r.source = n.source and r.bot = n.bot
-        group by all
-    )
-
     select
-        f.source, f.bot_id, left(coalesce(d.name, f.bot), 200) as bot,
-        f.newest_activity_at, f.last_sync_at, f.last_complete_sync_at,
-        date_diff('second', f.last_complete_sync_at, $now::timestamptz) as lag_seconds,
-        w.certified, w.evidence, coalesce(r.rejected, 0) as rejected
-    from marts.freshness as f
-    left join marts.dim_bots as d on f.source = d.source and f.bot_id = d.bot_id
-    left join windows as w
-        on
-            f.source = w.source
-            and (f.bot_id = w.bot_id or (f.bot_id is null and f.bot = w.nameless))
-    left join rejects as r
-        on
-            f.source = r.source
-            and (f.bot_id = r.bot_id or (f.bot_id is null and f.bot = r.nameless))
-    order by f.source, f.bot, f.bot_id
+        r.source, r.bot_id, r.nameless, left(coalesce(d.name, r.bot, r.nameless), 200) as bot,
+        r.newest_activity_at, r.last_sync_at, r.last_complete_sync_at,
+        date_diff('second', r.last_complete_sync_at, $now::timestamptz) as lag_seconds,
+        -- since long before the others: taken out of the configuration
+        r.last_sync_at < max(r.last_sync_at) over () - interval 7 day as given_up,
+        r.certified, r.evidence, r.rejected
+    from readings as r
+    left join marts.dim_bots as d on r.source = d.source and r.bot_id = d.bot_id
+    order by r.source, coalesce(r.bot, r.nameless), r.bot_id
 """
 
 REJECTED = "select count(*) as rejected from chat.rejected_rows"

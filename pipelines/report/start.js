@@ -59,11 +59,23 @@ function cleared(event) {
   show();
 }
 
-control("filters").addEventListener("change", changed);
-control("filters").addEventListener("submit", (event) => event.preventDefault());
-control("filters").addEventListener("reset", cleared);
-control("daily").addEventListener("toggle", show);
-offer();
-usualPeriod();
-heading();
-show().then(() => document.documentElement.setAttribute("data-ready", "yes"));
+async function start() {
+  if (!canUnpack()) {
+    put("state", statusOf("bad", "This browser is too old for this page: it can't unpack the data. "
+      + "Open it in Firefox from 113, Safari from 16.4, or Chrome or Edge from 80 on."));
+    control("filters").hidden = control("figures").hidden = true;
+    return;
+  }
+  report = JSON.parse(await unpacked("data"));
+  cells = decoded(report);
+  control("filters").addEventListener("change", changed);
+  control("filters").addEventListener("submit", (event) => event.preventDefault());
+  control("filters").addEventListener("reset", cleared);
+  control("daily").addEventListener("toggle", show);
+  offer();
+  usualPeriod();
+  heading();
+  await show();
+}
+
+start().then(() => document.documentElement.setAttribute("data-ready", "yes"));

@@ -40,6 +40,24 @@ _BOOKED = """
 """
 
 
+NEVER_CHATTED = """
+    insert into marts.last_syncs by name
+    select 'gptbots' as source, unnest(['quiet', 'shy']) as bot, now() as last_sync_at,
+        now() as last_complete_sync_at
+"""
+"""Two bots of which no id is known yet."""
+
+
+def failed(bot: str, evidence: str, bot_id: str | None = None) -> str:
+    """Return the SQL that notes a failed sync of a bot."""
+    of = f"'gptbots' as source, '{bot}' as bot, {bot_id or 'null'} as bot_id"
+    return f"""
+        insert into chat.sync_windows by name
+        select {of}, 'failure' as kind, false as certified, '{evidence}' as evidence,
+            now() as started_at, now() as finished_at, 0 as distinct_rows, 0 as requests
+    """
+
+
 def spoil(warehouse: Path) -> None:
     """Put conversations into a warehouse that mean no good."""
     parameters = {"bot": EVIL_BOT, "channel": EVIL_CHANNEL, "subjects": EVIL_SUBJECTS}

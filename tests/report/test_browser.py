@@ -11,7 +11,7 @@ import pytest
 
 from pipelines import report
 from report.measured import AXIS, CONTRAST, FITS, LANDMARKS, NAMELESS, TABLES_WITHOUT_CAPTION
-from report.published import DASH, EVIL_BOT, EVIL_CHANNEL, Asked, changed, shown
+from report.published import DASH, EVIL_BOT, EVIL_CHANNEL, Asked, changed, failed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -278,13 +278,59 @@ def test_an_empty_file_is_a_page_too(published: Path, tmp_path: Path, open_repor
     assert "No bot has been read yet" in opened.text("#state")
 
 
+def test_a_browser_that_can_not_unpack_the_page_says_so(written: Path, open_report: Open) -> None:
+    opened = open_report(written, before="delete window.DecompressionStream")
+    assert "This browser is too old for this page" in opened.text("#state")
+    assert not opened.page.locator("#figures").is_visible()
+    assert not opened.page.locator("#filters").is_visible()
+
+
 def test_one_bot_that_is_not_certified(published: Path, tmp_path: Path, open_report: Open) -> None:
     one = changed(
         published,
         tmp_path / "one.duckdb",
         "delete from marts.last_syncs where bot != 'sales'",
+        "delete from chat.sync_windows where bot != 'sales'",
         "update chat.sync_windows set certified = false, evidence = 'a gap' where bot = 'sales'",
     )
     opened = open_report(report.write(one, tmp_path / "report.html"))
-    assert "1 of 1 bot not shown to be complete: sales." in opened.text("#state")
+    assert "1 of 1 bot is not complete: sales." in opened.text("#state")
     assert opened.rows("#certificates")[0][2:][5] == "a gap"
+
+
+def test_bots_whose_sync_failed_are_not_complete_and_say_why(
+    published: Path, tmp_path: Path, open_report: Open
+) -> None:
+    two = changed(
+        published,
+        tmp_path / "two.duckdb",
+        failed("sales", "the key was refused"),
+        failed("new", "the bot is gone"),
+    )
+    opened = open_report(report.write(two, tmp_path / "report.html"))
+    # The third has never been read at all.
+    assert f"3 of 5 bots are not complete: {EVIL_BOT}, new, sales." in opened.text("#state")
+    rows = {row[0]: (row[2], row[7]) for row in opened.rows("#certificates")}
+    assert rows["sales"] == ("✕Not complete", "the key was refused")
+    assert rows["new"] == ("✕Not complete", "the bot is gone")
+
+
+def test_a_bot_that_is_no_longer_read_raises_no_alarm(
+    published: Path, tmp_path: Path, open_report: Open
+) -> None:
+    old = changed(
+        published,
+        tmp_path / "old.duckdb",
+        "delete from marts.last_syncs where bot not in ('sales', 'support')",
+        "delete from chat.sync_windows where bot not in ('sales', 'support')",
+        "update marts.last_syncs set last_sync_at = '2026-03-01', last_complete_sync_at ="
+        " '2026-03-01' where bot = 'sales'",
+        "update chat.sync_windows set finished_at = '2026-03-01' where bot = 'sales'",
+    )
+    opened = open_report(report.write(old, tmp_path / "report.html"))
+    assert opened.text("#state").endswith("The only bot is complete.")
+    states = {row[0]: row[2] for row in opened.rows("#certificates")}
+    assert states == {"sales": f"{DASH}No longer read since 2026-03-01", "support": "✓Complete"}
+    assert "2026-03-01" not in opened.text("#made")
+    opened.choose(bot="sales")
+    assert "No bot here is read any longer." in opened.text("#complete")

@@ -13,7 +13,7 @@ from pipelines import report
 from pipelines.errors import ConvoyError
 from pipelines.report import data
 from pipelines.report.document import document
-from report.published import Asked, changed
+from report.published import NEVER_CHATTED, Asked, changed, failed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +103,58 @@ def test_each_bot_shows_its_latest_certificate_and_what_could_not_be_read(
     assert found["support"]["certified"] is True
     assert (found["support"]["rejected"], read.rejected) == (0, 1)
     assert 7_000 < found["support"]["lag_seconds"] < 8_000
+
+
+def test_bots_without_an_id_are_known_by_their_names(published: Path, tmp_path: Path) -> None:
+    more = changed(published, tmp_path / "more.duckdb", NEVER_CHATTED)
+    found = document(data.read(more, now=NOW))
+    names = [bot["name"] for bot in found["bots"]]
+    assert {"quiet", "shy"} <= set(names)
+    assert not [name for name in names if "unnamed" in name]
+    shown = [names[row["bot"]] for row in found["certificates"]]
+    assert sorted(shown) == sorted(names)
+
+
+@pytest.mark.parametrize("bot", ["sales", "new"])
+def test_a_failed_sync_is_the_latest_certificate_with_or_without_an_id(
+    published: Path, tmp_path: Path, bot: str
+) -> None:
+    spoiled = changed(
+        published,
+        tmp_path / "spoiled.duckdb",
+        # A window that was read well, and at the same moment the failure.
+        failed(bot, "fits"),
+        "update chat.sync_windows set certified = true, kind = 'window' where kind = 'failure'",
+        "insert into chat.sync_windows by name"
+        " select * replace (false as certified, 'failure' as kind, 'the key was refused' as"
+        " evidence) from chat.sync_windows order by finished_at desc limit 1",
+    )
+    found = [row for row in data.read(spoiled, now=NOW).certificates if row["bot"] == bot]
+    assert [(row["certified"], row["evidence"]) for row in found] == [
+        (False, "the key was refused")
+    ]
+    assert found[0]["last_sync_at"] > NOW - timedelta(hours=1)
+
+
+def test_a_bot_that_is_no_longer_read_is_one_of_long_before_the_others(
+    published: Path, tmp_path: Path
+) -> None:
+    def given_up(days: int, *others: str) -> set[str]:
+        ago = f"= last_sync_at - interval {days} day"
+        older = changed(
+            published,
+            tmp_path / f"{days}.duckdb",
+            f"update marts.last_syncs set last_sync_at {ago} where bot = 'sales'",
+            f"update chat.sync_windows set finished_at {ago.replace('last_sync', 'finished')}"
+            " where bot = 'sales'",
+            *others,
+        )
+        found = data.read(older, now=NOW).certificates
+        return {row["bot"] for row in found if row["given_up"]}
+
+    assert given_up(6) == set()
+    assert given_up(8) == {"sales"}
+    assert given_up(9, failed("sales", "unreachable")) == set()
 
 
 def test_too_many_users_are_left_out(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:

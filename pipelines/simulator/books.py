@@ -49,6 +49,22 @@ def conversation_credits(
     return [_credits_of(charges) for charges in latest_first]
 
 
+def book_page(
+    rows: list[dict[str, object]], number: int, size: int, knobs: Knobs
+) -> list[dict[str, object]]:
+    """Return a page of a list, in the order and by the number that the knobs say."""
+    match knobs.books_paging:
+        case "ignored":
+            number = 1
+        case "shifting":
+            rows = sorted(rows, key=lambda row: hexed("shifting", number, str(row), size=8))
+        case "steady" if knobs.order == "oldest_first":
+            rows = rows[::-1]
+        case "steady" if knobs.order == "unordered":
+            rows = sorted(rows, key=lambda row: hexed("unordered", str(row), size=8))
+    return rows[(number - 1) * size : number * size]
+
+
 def _billed_together(world: World, account: Account, knobs: Knobs) -> list[Account]:
     """Whose figures a key shows: its bot's, or the whole account's."""
     if knobs.bill == "bot":

@@ -22,6 +22,10 @@ class Knobs:
         bill: Whether a key of GPTBots shows the bill and the conversation credits of the whole
             account, or of its own bot alone.
         books: Whether GPTBots serves both, or refuses them as not being part of a plan.
+        books_paging: Whether pages of both lists are those of one order, of another order each, or
+            always the first.
+        credits_of: Whether the times asked for are when credits were spent, or when their
+            conversation began (whose credits are then all those so far).
         bill_date: How GPTBots writes the day of a bill: `2026-03-01`, `20260301` or midnight in
             epoch milliseconds.
         envelope: Whether OKChat sends a bare array or `{"data": array}`.
@@ -46,6 +50,8 @@ class Knobs:
     gptbots_page_cap: int | None = None
     bill: Literal["account", "bot"] = "account"
     books: Literal["served", "refused"] = "served"
+    books_paging: Literal["steady", "shifting", "ignored"] = "steady"
+    credits_of: Literal["spent", "begun"] = "spent"
     bill_date: Literal["iso", "compact", "epoch_ms"] = "iso"
     envelope: Literal["bare", "data"] = "bare"
     okchat_order: Literal["created_desc", "updated_desc"] = "created_desc"

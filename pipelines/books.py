@@ -13,12 +13,14 @@ import pyarrow as pa
 
 from pipelines import tables
 from pipelines.errors import ApiError
-from pipelines.gptbots.books import CREDITED_DAYS, Books, Sheet
+from pipelines.gptbots.books import CREDITED_DAYS, SETTLES, Books, Sheet
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask
 from pipelines.okchat import names as okchat
 from pipelines.reader import Question
 from pipelines.run import CHUNK_ROWS, Run
 
+_DAY = {tables.BILLS.name: "billed_on", tables.CONVERSATION_CREDITS.name: "credited_on"}
+"""Columns with the day that figures are of: once it has settled, it is written again, to say so."""
 _READER = {tables.CONVERSATION_CREDITS.name: {"bot", "observed_at"}}
 """Columns that say who read a row and when: no news. A key may show its whole account."""
 
@@ -115,7 +117,10 @@ class _Books:
 
 
 def news(connection: duckdb.DuckDBPyConnection, table: tables.Table, read: pa.Table) -> pa.Table:
-    """Return the rows that the warehouse does not have, or has otherwise."""
+    """Return the rows that the warehouse does not have, or has otherwise.
+
+    What was read of a settled day is not replaced by less: upstream begins to forget.
+    """
     connection.register("newest", read)
     found = connection.execute(_NEWS.format(**_parts(table))).to_arrow_table()
     return found.cast(table.schema)
@@ -136,8 +141,12 @@ _NEWEST = """
 _NEWS = """
     select new.* from newest as new
     left join chat.{table} as old using ({key})
-    where old.source is null or ({ours}) is distinct from ({theirs})
+    where old.source is null or (
+        (({ours}) is distinct from ({theirs}) or {new_final} and not {old_final})
+        and not {shrunk}
+    )
 """
+_FINAL = "({side}.observed_at >= ({side}.{day} + interval '{days} days') at time zone 'UTC')"
 _HELD = """
     select bot, cast(window_start as date)
     from chat.sync_windows
@@ -149,12 +158,22 @@ def _parts(table: tables.Table) -> dict[str, str]:
     left_out = {*table.key, *_READER.get(table.name, {"observed_at"})}
     content = {n: c for n, c in table.columns.items() if n not in left_out}
     theirs = [f"old.{n}::varchar" if c.json else f"old.{n}" for n, c in content.items()]
+    new, old = (_final(table, side) for side in ("new", "old"))
     return {
+        "new_final": new,
+        "old_final": old,
+        "shrunk": f"({old} and new.total < old.total)" if table.name in _DAY else "false",
         "table": table.name,
         "key": ", ".join(table.key),
         "ours": ", ".join(f"new.{name}" for name in content),
         "theirs": ", ".join(theirs),
     }
+
+
+def _final(table: tables.Table, side: str) -> str:
+    if table.name not in _DAY:
+        return "false"
+    return _FINAL.format(side=side, day=_DAY[table.name], days=(SETTLES + timedelta(days=1)).days)
 
 
 def _held(connection: duckdb.DuckDBPyConnection, since: date) -> dict[str, set[date]]:

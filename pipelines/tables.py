@@ -199,6 +199,11 @@ REJECTED_ROWS = Table(
 )
 
 _TOTAL = Column(CREDIT, "credits in all", nullable=False)
+_SETTLED = Column(
+    INSTANT,
+    "when these figures were read first, or first after the day had settled",
+    nullable=False,
+)
 
 
 def _spent_on(*kinds: str) -> dict[str, Column]:
@@ -218,7 +223,7 @@ BILLS = Table(
             *("database_processing", "tool_call", "asr", "tts"),
         ),
         "extra": _EXTRA,
-        "observed_at": _OBSERVED,
+        "observed_at": _SETTLED,
     },
     key=("source", "bot", "billed_on"),
     strategy="delete-insert",
@@ -240,7 +245,7 @@ CONVERSATION_CREDITS = Table(
             *("tool_call", "knowledge_doc_indexing", "question_tag", "moderation"),
         ),
         "extra": _EXTRA,
-        "observed_at": _OBSERVED,
+        "observed_at": _SETTLED,
     },
     key=("source", "conversation_id", "credited_on"),
     strategy="delete-insert",

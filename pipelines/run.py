@@ -205,10 +205,14 @@ class Run:
         if self._loader.complete():
             self.settings.models_current.unlink(missing_ok=True)
 
+    def write_audit(self) -> None:
+        """Write the audit trail as far as it is."""
+        self._loader.note(self._audit.take())
+
     def finish(self, *, write: bool = True) -> None:
         """Write what is left of the audit trail."""
         if write:
-            self._loader.note(self._audit.take())
+            self.write_audit()
         self.progress()
         for outcome in self.outcome.bots.values():
             outcome.loaded = outcome.error is None

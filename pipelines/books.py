@@ -65,7 +65,9 @@ class _Books:
         self._ask("bot_names", questions)
 
     def okchat_names(self, bots: Mapping[BotName, OkchatTask]) -> None:
-        self._ask("bot_names", {name: partial(_chatbot, name, task) for name, task in bots.items()})
+        page_param = self._run.settings.okchat.page_param
+        questions = {n: partial(_chatbot, n, task, page_param) for n, task in bots.items()}
+        self._ask("bot_names", questions)
 
     def bills(self, bots: Mapping[BotName, GptbotsTask]) -> None:
         questions = {name: partial(_of(name, task).bill, self._now) for name, task in bots.items()}
@@ -194,8 +196,9 @@ def _of(name: BotName, task: GptbotsTask) -> Books:
     return Books(task.client, name.bot, counts_windows=task.scan.server.counts_windows)
 
 
-async def _chatbot(name: BotName, task: OkchatTask) -> Sheet:
-    return Sheet(tables.BOTS, [await okchat.name(task.client, name.bot, task.chatbot_id)])
+async def _chatbot(name: BotName, task: OkchatTask, page_param: str) -> Sheet:
+    found = await okchat.name(task.client, name.bot, task.chatbot_id, page_param)
+    return Sheet(tables.BOTS, [found])
 
 
 def _ends(error: ApiError, before: ApiError | None) -> bool:

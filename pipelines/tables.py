@@ -232,11 +232,16 @@ BILLS = Table(
 
 CONVERSATION_CREDITS = Table(
     "conversation_credits",
-    "One row per conversation and day on which GPTBots says it spent; kept likewise.",
+    "One row per conversation and day that GPTBots lists it under; kept likewise.",
     {
         "source": _SOURCE,
         "conversation_id": _ID,
-        "credited_on": Column(DAY, "the day that was asked for", nullable=False),
+        "credited_on": Column(
+            DAY,
+            "the day that was asked for: when it was spent, or else when the conversation began; "
+            "the API does not say which",
+            nullable=False,
+        ),
         "bot": _BOT,
         "conversation_create_time": Column(INSTANT, "when the conversation began"),
         "total": _TOTAL,
@@ -260,7 +265,6 @@ BOTS = Table(
         "bot_id": Column(TEXT, "the API's id of the bot (bot_id / id)", nullable=False),
         "bot": _BOT,
         "name": Column(TEXT, "the API's name of it"),
-        "extra": _EXTRA,
         "observed_at": _OBSERVED,
     },
     key=("source", "bot_id"),

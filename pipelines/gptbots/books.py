@@ -19,7 +19,7 @@ from pipelines.gptbots.listing import Listing, Page, agreeing, read_whole
 from pipelines.gptbots.rows import SOURCE
 from pipelines.gptbots.windows import milliseconds
 from pipelines.http import Client, Reply
-from pipelines.interpret import Field, Interpreted, Row, interpret
+from pipelines.interpret import Field, Interpreted, Row, interpret, interpret_bots
 from pipelines.reading import Certificate
 from pipelines.tables import BILLS, BOTS, CONVERSATION_CREDITS, CREDIT, Table
 
@@ -47,7 +47,6 @@ _FIELDS: Mapping[str, Mapping[str, Field]] = {
         "conversation_create_time": ("conversation_create_time", values.instant),
         **_amounts(CONVERSATION_CREDITS),
     },
-    BOTS.name: {"bot_id": ("bot_id", values.required), "name": ("name", values.text)},
 }
 
 
@@ -93,9 +92,9 @@ class Books:
         """Ask for the bot's name; `bot_ids` is known of it, should the answer not say."""
 
         def read(status: int, reply: Reply, retry_after: str | None) -> Interpreted:
-            body = read_body(status, reply, retry_after)
-            row = _detail(body, bot_ids)
-            return interpret_rows(BOTS, [row], {"bot": self._bot, "observed_at": reply.at})
+            row = _detail(read_body(status, reply, retry_after), bot_ids)
+            given = {"source": SOURCE, "bot": self._bot, "observed_at": reply.at}
+            return interpret_bots([row], "bot_id", given)
 
         return Sheet(BOTS, [await self._client.get(DETAIL, {}, read)])
 
@@ -166,8 +165,9 @@ def _detail(body: object, bot_ids: Collection[str]) -> Mapping[str, Any]:
     inner = body.get("data", body) if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
         raise errors.BrokenReply("the answer is no bot; check base_url")
-    known = {"bot_id": next(iter(bot_ids))} if len(bot_ids) == 1 else {}
-    return {**known, **inner}
+    known = next(iter(bot_ids)) if len(bot_ids) == 1 else None
+    told = inner.get("bot_id")
+    return {"bot_id": known if told is None else told, "name": inner.get("name")}
 
 
 def _certificate(start: datetime, listing: Listing, now: datetime) -> Certificate:

@@ -52,7 +52,10 @@ def answer(world: World, account: Account | None, request: Request, knobs: Knobs
         return _page(account, request.params, knobs)
     if request.path in _BOOKS:
         return _book(world, account, request, knobs)
-    return Answer(HTTPStatus.OK, to_json({"bot_id": account.id, "name": account.name}))
+    told: dict[str, object] = {"bot_id": account.id, "name": account.name, "key": account.key}
+    if knobs.bot_detail == "null_id":
+        told["bot_id"] = None
+    return Answer(HTTPStatus.OK, to_json(told))
 
 
 def refusal(code: int, message: str, knobs: Knobs) -> Answer:

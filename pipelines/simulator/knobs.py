@@ -32,8 +32,8 @@ class Knobs:
         envelope: Whether OKChat sends a bare array or `{"data": array}`.
         okchat_order: What OKChat lists newest first.
         okchat_page_cap: The most rows of an OKChat page, whatever is asked.
-        chatbots_before: How many others OKChat's list of chatbots has before the key's own, each on a
-            page of its own.
+        chatbots_before: How many others OKChat's list of chatbots has before the key's own, each on
+            a page of its own.
         page_param: OKChat's name of the page; under any other name it is ignored.
         limit_param: OKChat's name of the page size, likewise.
         state_param: OKChat's name of the state filter, likewise.

@@ -3,6 +3,7 @@
 Whatever fails here fails no bot: its conversations stand, the failure is named.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -12,19 +13,22 @@ import duckdb
 import pyarrow as pa
 
 from pipelines import tables
-from pipelines.errors import ApiError
-from pipelines.gptbots.books import CREDITED_DAYS, Books, Sheet
+from pipelines.errors import ApiError, BrokenReply, NotCertified
+from pipelines.gptbots.books import CREDITED_DAYS, SETTLES, Books, Sheet
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask
 from pipelines.okchat import names as okchat
 from pipelines.reader import Question
-from pipelines.run import CHUNK_ROWS, Run
+from pipelines.run import CHUNK_ROWS, CHUNK_SECONDS, Run
 
+_DAY = {tables.BILLS.name: "billed_on", tables.CONVERSATION_CREDITS.name: "credited_on"}
+"""Columns with the day that figures are of: once it has settled, it is written again, to say so."""
 _READER = {tables.CONVERSATION_CREDITS.name: {"bot", "observed_at"}}
 """Columns that say who read a row and when: no news. A key may show its whole account."""
 
 
 def read_books(run: Run) -> None:
     """Read what is switched on, of the bots whose conversations were read, and load the news."""
+    run.write_audit()  # what is known of the conversations outlives a kill in here
     books = _Books(run, present())
     gptbots = {n: t for n in run.healthy if isinstance(t := run.tasks[n], GptbotsTask)}
     okchats = {n: t for n in run.healthy if isinstance(t := run.tasks[n], OkchatTask)}
@@ -51,7 +55,7 @@ class _Books:
         self._run = run
         self._now = now
         self._read: list[tuple[BotName, Sheet]] = []
-        self._rows = 0
+        self._loaded_at = time.monotonic()
 
     def gptbots_names(self, bots: Mapping[BotName, GptbotsTask]) -> None:
         known = self._run.expected(bots)
@@ -61,15 +65,20 @@ class _Books:
         self._ask("bot_names", questions)
 
     def okchat_names(self, bots: Mapping[BotName, OkchatTask]) -> None:
-        self._ask("bot_names", {name: partial(_chatbot, name, task) for name, task in bots.items()})
+        page_param = self._run.settings.okchat.page_param
+        questions = {n: partial(_chatbot, n, task, page_param) for n, task in bots.items()}
+        self._ask("bot_names", questions)
 
     def bills(self, bots: Mapping[BotName, GptbotsTask]) -> None:
         questions = {name: partial(_of(name, task).bill, self._now) for name, task in bots.items()}
         self._ask("bill", questions)
 
     def credits(self, bots: Mapping[BotName, GptbotsTask]) -> None:
-        """Read day after day, what is forgotten first of all: each that is not held for good."""
-        today, left = self._now.date(), dict(bots)
+        """Read day after day, what is forgotten first of all: each that is not held for good.
+
+        A day that can't be read keeps no other from being read, unless none can be.
+        """
+        today, left, last = self._now.date(), dict(bots), dict[BotName, ApiError]()
         days = [today - timedelta(days=n) for n in range(CREDITED_DAYS - 1, -1, -1)]
         held = self._run.look(partial(_held, since=days[0])) or {}
         for day in days:
@@ -78,34 +87,35 @@ class _Books:
                 name: partial(_of(name, task).credits, day, self._now)
                 for name, task in asked.items()
             }
-            answered = self._ask("conversation_credits", questions)
-            left = {n: t for n, t in left.items() if n not in asked or n in answered}
+            failed = self._ask("conversation_credits", questions)
+            for name in [n for n, error in failed.items() if _ends(error, last.get(n))]:
+                del left[name]
+            last = {**{n: error for n, error in last.items() if n not in asked}, **failed}
 
     def _ask(
         self, what: str, questions: Mapping[BotName, Question[Sheet]]
-    ) -> Mapping[BotName, Sheet]:
+    ) -> Mapping[BotName, ApiError]:
+        """Ask, keep what is answered, note and return what fails."""
         answers = self._run.ask({n: partial(_caught, asked) for n, asked in questions.items()})
-        sheets: dict[BotName, Sheet] = {}
-        for name, answer in answers.items():
-            if isinstance(answer, ApiError):
-                self._run.outcome.bots[name].failures.append(f"{what}: {answer}")
-            else:
-                sheets[name] = answer
-                self._read.append((name, answer))
-                self._rows += sum(len(part.table) for part in answer.rows)
-        if self._rows >= CHUNK_ROWS:
+        failed = {n: error for n, error in answers.items() if isinstance(error, ApiError)}
+        for name, error in failed.items():
+            self._run.outcome.bots[name].failures.append(f"{what}: {error}")
+        self._read += [(n, sheet) for n, sheet in answers.items() if isinstance(sheet, Sheet)]
+        rows = sum(len(part.table) for _, sheet in self._read for part in sheet.rows)
+        if rows >= CHUNK_ROWS or time.monotonic() - self._loaded_at >= CHUNK_SECONDS:
             self.load()
-        return sheets
+        return failed
 
     def load(self) -> None:
-        """Load what is new of what was read, then note which days are held."""
+        """Load what is new of what was read, then write which days are held."""
         for source in {name.source for name, _ in self._read}:
             sheets = [sheet for name, sheet in self._read if name.source == source]
             self._run.add(source, {t.name: self._fresh(t, sheets) for t in tables.BOOKS})
         for name, sheet in self._read:
             rejected = [row for part in sheet.rows for row in part.rejected]
             self._run.note(name, rejected, sheet.certificate)
-        self._read, self._rows = [], 0
+        self._run.write_audit()
+        self._read, self._loaded_at = [], time.monotonic()
 
     def _fresh(self, table: tables.Table, sheets: Sequence[Sheet]) -> pa.Table:
         parts = [part.table for s in sheets if s.table is table for part in s.rows]
@@ -115,7 +125,10 @@ class _Books:
 
 
 def news(connection: duckdb.DuckDBPyConnection, table: tables.Table, read: pa.Table) -> pa.Table:
-    """Return the rows that the warehouse does not have, or has otherwise."""
+    """Return the rows that the warehouse does not have, or has otherwise.
+
+    What was read of a settled day is not replaced by less: upstream begins to forget.
+    """
     connection.register("newest", read)
     found = connection.execute(_NEWS.format(**_parts(table))).to_arrow_table()
     return found.cast(table.schema)
@@ -136,8 +149,12 @@ _NEWEST = """
 _NEWS = """
     select new.* from newest as new
     left join chat.{table} as old using ({key})
-    where old.source is null or ({ours}) is distinct from ({theirs})
+    where old.source is null or (
+        (({ours}) is distinct from ({theirs}) or {new_final} and not {old_final})
+        and not {shrunk}
+    )
 """
+_FINAL = "({side}.observed_at >= ({side}.{day} + interval '{days} days') at time zone 'UTC')"
 _HELD = """
     select bot, cast(window_start as date)
     from chat.sync_windows
@@ -149,12 +166,22 @@ def _parts(table: tables.Table) -> dict[str, str]:
     left_out = {*table.key, *_READER.get(table.name, {"observed_at"})}
     content = {n: c for n, c in table.columns.items() if n not in left_out}
     theirs = [f"old.{n}::varchar" if c.json else f"old.{n}" for n, c in content.items()]
+    new, old = (_final(table, side) for side in ("new", "old"))
     return {
+        "new_final": new,
+        "old_final": old,
+        "shrunk": f"({old} and new.total < old.total)" if table.name in _DAY else "false",
         "table": table.name,
         "key": ", ".join(table.key),
         "ours": ", ".join(f"new.{name}" for name in content),
         "theirs": ", ".join(theirs),
     }
+
+
+def _final(table: tables.Table, side: str) -> str:
+    if table.name not in _DAY:
+        return "false"
+    return _FINAL.format(side=side, day=_DAY[table.name], days=(SETTLES + timedelta(days=1)).days)
 
 
 def _held(connection: duckdb.DuckDBPyConnection, since: date) -> dict[str, set[date]]:
@@ -169,8 +196,16 @@ def _of(name: BotName, task: GptbotsTask) -> Books:
     return Books(task.client, name.bot, counts_windows=task.scan.server.counts_windows)
 
 
-async def _chatbot(name: BotName, task: OkchatTask) -> Sheet:
-    return Sheet(tables.BOTS, [await okchat.name(task.client, name.bot, task.chatbot_id)])
+async def _chatbot(name: BotName, task: OkchatTask, page_param: str) -> Sheet:
+    found = await okchat.name(task.client, name.bot, task.chatbot_id, page_param)
+    return Sheet(tables.BOTS, [found])
+
+
+def _ends(error: ApiError, before: ApiError | None) -> bool:
+    """Tell whether no other day is worth asking for; a broken one is, unless two in turn are."""
+    if isinstance(error, BrokenReply):
+        return isinstance(before, BrokenReply)
+    return not isinstance(error, NotCertified)
 
 
 async def _caught(question: Question[Sheet]) -> Sheet | ApiError:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import values
-from pipelines.tables import READING
+from pipelines.tables import BOTS, READING
 
 Row = Mapping[str, Any]
 Field = tuple[str, Callable[[Any], Any]]
@@ -43,6 +43,17 @@ def interpret(
         return Interpreted(_table(rows, fields, constants, schema), [])
     except ValueError:
         return _sift(rows, fields, constants, schema)
+
+
+def interpret_bots(
+    rows: Sequence[Row], id_key: str, constants: Mapping[str, object]
+) -> Interpreted:
+    """Read id and name of bots, and keep nothing else: what describes a bot may hold its keys."""
+    fields: dict[str, Field] = {"bot_id": (id_key, values.required), "name": ("name", _title)}
+    bare = [{key: row.get(key) for key, _ in fields.values()} for row in rows]
+    found = interpret(bare, fields, constants, BOTS.schema)
+    named = [Rejected("a bot without an id that can be read", "{}") for _ in found.rejected]
+    return Interpreted(found.table, named)
 
 
 def rejected_id(row: Rejected, key: str) -> str | None:
@@ -106,6 +117,10 @@ def _array(rows: Sequence[Row], column: pa.Field, key: str, read: Callable[[Any]
     except (ValueError, TypeError, OverflowError, RecursionError) as unreadable:
         message = f"{key or column.name} {unreadable}"
         raise ValueError(message[:500]) from unreadable
+
+
+def _title(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _object(row: object) -> Row:

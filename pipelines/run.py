@@ -201,6 +201,10 @@ class Run:
         """Make the tables that a warehouse of an earlier version lacks."""
         self._loader.complete()
 
+    def write_audit(self) -> None:
+        """Write the audit trail as far as it is."""
+        self._loader.note(self._audit.take())
+
     def finish(self, *, write: bool = True) -> None:
         """Write what is left of the audit trail, and why bots failed."""
         self.progress()
@@ -208,7 +212,7 @@ class Run:
             if outcome.error and self.look(lambda _: True):
                 self.certify(name, failure(outcome.error, self._began))
         if write:
-            self._loader.note(self._audit.take())
+            self.write_audit()
         for outcome in self.outcome.bots.values():
             outcome.loaded = outcome.error is None
         self._tell(self.outcome)

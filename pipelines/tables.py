@@ -200,6 +200,11 @@ REJECTED_ROWS = Table(
 )
 
 _TOTAL = Column(CREDIT, "credits in all", nullable=False)
+_SETTLED = Column(
+    INSTANT,
+    "when these figures were read first, or first after the day had settled",
+    nullable=False,
+)
 
 
 def _spent_on(*kinds: str) -> dict[str, Column]:
@@ -219,7 +224,7 @@ BILLS = Table(
             *("database_processing", "tool_call", "asr", "tts"),
         ),
         "extra": _EXTRA,
-        "observed_at": _OBSERVED,
+        "observed_at": _SETTLED,
     },
     key=("source", "bot", "billed_on"),
     strategy="delete-insert",
@@ -228,11 +233,16 @@ BILLS = Table(
 
 CONVERSATION_CREDITS = Table(
     "conversation_credits",
-    "One row per conversation and day on which GPTBots says it spent; kept likewise.",
+    "One row per conversation and day that GPTBots lists it under; kept likewise.",
     {
         "source": _SOURCE,
         "conversation_id": _ID,
-        "credited_on": Column(DAY, "the day that was asked for", nullable=False),
+        "credited_on": Column(
+            DAY,
+            "the day that was asked for: when it was spent, or else when the conversation began; "
+            "the API does not say which",
+            nullable=False,
+        ),
         "bot": _BOT,
         "conversation_create_time": Column(INSTANT, "when the conversation began"),
         "total": _TOTAL,
@@ -241,7 +251,7 @@ CONVERSATION_CREDITS = Table(
             *("tool_call", "knowledge_doc_indexing", "question_tag", "moderation"),
         ),
         "extra": _EXTRA,
-        "observed_at": _OBSERVED,
+        "observed_at": _SETTLED,
     },
     key=("source", "conversation_id", "credited_on"),
     strategy="delete-insert",
@@ -256,7 +266,6 @@ BOTS = Table(
         "bot_id": Column(TEXT, "the API's id of the bot (bot_id / id)", nullable=False),
         "bot": _BOT,
         "name": Column(TEXT, "the API's name of it"),
-        "extra": _EXTRA,
         "observed_at": _OBSERVED,
     },
     key=("source", "bot_id"),

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines import books, models
 from pipelines.simulator import Knobs, World
+from pipelines.simulator.books import bill
 
 if TYPE_CHECKING:
     from conftest import Simulate
@@ -30,11 +31,20 @@ def live(project: Project, world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     passed = int((datetime.now(UTC) - world.now).total_seconds() // 60)
     with duckdb.connect(str(project.warehouse)) as connection:
         connection.execute(_AS_THE_WORLD.format(passed))
+    as_the_world(project, world)
     for _ in range(DAYS):
         world.advance(timedelta(hours=18), activity=False)
         world.advance(timedelta(hours=6))
         assert project.sync().complete
+        as_the_world(project, world)
         world.delete(str(world.truth("gptbots", "support")[0]["conversation_id"]))
+
+
+def as_the_world(project: Project, world: World) -> None:
+    """Date what was read of the books by the world's clock."""
+    read = "update chat.bills set observed_at = ? where observed_at > ?"
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute(read, [world.now, world.now])
 
 
 def evening(days: int) -> datetime:
@@ -77,3 +87,24 @@ def test_a_bill_that_is_not_explained_is_a_warning(
     live(project, world, monkeypatch)
     built = models.build(project.warehouse, project.folder / "work", tests=True)
     assert built.warnings == 1
+
+
+def test_a_bot_that_is_renamed_is_billed_once(
+    project: Project, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = evening(days=12)
+    world = World.seeded(7, bots={"support": 300}, now=now, start=now - timedelta(days=9))
+    upstream = simulate(world)
+    monkeypatch.setattr(books, "present", lambda: world.now)
+    secrets = project.folder / ".dlt" / "secrets.toml"
+    project.configure(upstream, gptbots=ON)
+    for name in ("support", "support", "help", "help"):
+        world.advance(timedelta(hours=27))
+        secrets.write_text(secrets.read_text().replace('"support"', f'"{name}"'))
+        project.sync()
+        as_the_world(project, world)
+    models.build(project.warehouse, project.folder / "work")
+    rows = project.rows("from marts.bill_reconciliation_daily")
+    assert {(row["account"], row["bots"]) for row in rows} == {("help", "help, support")}
+    served = bill(world, world.accounts["support"], (0, 10**14), Knobs())
+    assert sum(row["billed"] for row in rows) == sum(Decimal(f"{row['total']}") for row in served)

@@ -296,28 +296,37 @@ def test_of_a_row_that_came_twice_the_later_counts() -> None:
 def test_a_row_that_cannot_be_read_is_kept_aside(
     project: Project, make_world: MakeWorld, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    today = datetime.now(UTC).date()
+
     def served(*_: object) -> list[dict[str, object]]:
         return [
-            {"date": "2026-03-01", "total": "1.5", "chat": 1.5, "video": 2},
+            {"date": f"{today}", "total": "1.5", "chat": 1.5, "video": 2},
+            {"date": f"{today}", "total": "1.5", "chat": 1.25, "video": 2},
             {"date": "soon", "total": 1},
-            {"date": "2026-03-02"},
+            {"date": f"{today - DAY}"},
+            {"date": 1772323200, "total": 1},
         ]
 
     monkeypatch.setitem(gptbots._BOOKS, "/v1/account/bill/page", served)  # noqa: SLF001 - the simulator's own table
     project.configure(simulate(make_world(bots={"support": 5})), gptbots={"bill": True})
     outcome = project.sync()
-    assert (outcome.complete, bot(outcome, "support").rejected) == (True, 2)
+    assert (outcome.complete, bot(outcome, "support").rejected) == (True, 4)
     rows = project.rows("select billed_on, total, chat, extra from chat.bills")
     assert rows == [
         {
-            "billed_on": date(2026, 3, 1),
+            "billed_on": today,
             "total": Decimal("1.5"),
             "chat": Decimal("1.5"),
             "extra": '{"video":2}',
         }
     ]
     reasons = project.rows("select reason from chat.rejected_rows order by reason")
-    assert [row["reason"] for row in reasons] == ["date is no day: 'soon'", "total is missing"]
+    assert [row["reason"] for row in reasons] == [
+        "another row of the same key says something else",
+        "date is no day: 'soon'",
+        "date was not asked for: 1970-01-21",
+        "total is missing",
+    ]
 
 
 def test_a_failure_is_told_and_ends_with_1(
@@ -345,3 +354,34 @@ def test_the_days_held_do_not_stand_for_a_sync_of_conversations(
     found = status(project.settings(), [("gptbots", "support")])
     assert found.bots[0].evidence
     assert "day" not in found.bots[0].evidence
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        Knobs(books_paging="ignored"),
+        Knobs(books_paging="ignored", total="page"),
+        Knobs(books_paging="shifting"),
+        Knobs(books_paging="shifting", total="page"),
+    ],
+)
+def test_a_day_that_is_not_read_whole_is_told_and_read_again(
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    knobs: Knobs,
+    switched_on: Callable[[Simulator], None],
+) -> None:
+    world = make_world(bots={"support": 20})
+    world.tie("support", 130)
+    full = world.now.date()
+    world.advance(5 * DAY, activity=False)
+    upstream = simulate(world, knobs)
+    switched_on(upstream)
+    failures = bot(project.sync(), "support").failures
+    (failure,) = (told for told in failures if told.startswith("conversation_credits: "))
+    assert failure.startswith("conversation_credits: the API sends ")
+    assert failure.endswith(f"/v1/account/agent/conversation/credits, from {full})")
+    upstream.knobs = Knobs(order="unordered")
+    assert project.sync().complete
+    assert credited(project) == spent(world, "support")

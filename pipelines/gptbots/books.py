@@ -4,24 +4,29 @@ Upstream forgets them, so a day is read while it is served. Their lists page as 
 conversations does, with the same open questions; a day in the past holds still.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines import errors, values
 from pipelines.gptbots.api import LARGEST_PAGE, read_body, read_list
+from pipelines.gptbots.listing import Listing, Page, agreeing, read_whole
 from pipelines.gptbots.rows import SOURCE
 from pipelines.gptbots.windows import milliseconds
 from pipelines.http import Client, Reply
-from pipelines.interpret import Field, Interpreted, Row, interpret
+from pipelines.interpret import Field, Interpreted, Row, interpret, interpret_bots
 from pipelines.reading import Certificate
 from pipelines.tables import BILLS, BOTS, CONVERSATION_CREDITS, CREDIT, Table
 
-BILL = "/v1/account/bill/page"
-CREDITS = "/v1/account/agent/conversation/credits"
+_PATHS = {
+    BILLS.name: "/v1/account/bill/page",
+    CONVERSATION_CREDITS.name: "/v1/account/agent/conversation/credits",
+}
 DETAIL = "/v1/bot/detail"
 BILLED_DAYS, CREDITED_DAYS = 90, 30
 """How many days back each is served, today included."""
@@ -29,8 +34,6 @@ SETTLES = timedelta(days=3)
 """So long after its end, a day's figures are taken to be final."""
 _DAY = timedelta(days=1)
 _MILLISECOND = timedelta(milliseconds=1)
-_NO_CAP = 10
-"""Fewer rows than any page size that a server may cap at."""
 
 
 def _amounts(table: Table) -> dict[str, Field]:
@@ -44,7 +47,6 @@ _FIELDS: Mapping[str, Mapping[str, Field]] = {
         "conversation_create_time": ("conversation_create_time", values.instant),
         **_amounts(CONVERSATION_CREDITS),
     },
-    BOTS.name: {"bot_id": ("bot_id", values.required), "name": ("name", values.text)},
 }
 
 
@@ -55,23 +57,6 @@ class Sheet:
     table: Table
     rows: list[Interpreted] = field(default_factory=list)
     certificate: Certificate | None = None
-
-    @property
-    def distinct(self) -> int:
-        """How many keys were read."""
-        key = [name for name in self.table.key if name != "source"]
-        found = pa.concat_tables([self.table.schema.empty_table(), *(p.table for p in self.rows)])
-        return len(found.group_by(key).aggregate([]))
-
-
-@dataclass(frozen=True)
-class _Page:
-    rows: Interpreted
-    received: int
-    total: int | None
-
-
-_Ask = Callable[[int], Awaitable[_Page]]
 
 
 class Books:
@@ -87,40 +72,49 @@ class Books:
 
     async def bill(self, now: datetime) -> Sheet:
         """Read each day that is still billed: it costs no more than to read the last few."""
-        start = _start(now.date() - (BILLED_DAYS - 1) * _DAY)
-        pages = await self._pages(BILL, BILLS, (start, now), {})
-        return Sheet(BILLS, [page.rows for page in pages])
+        first, last = now.date() - (BILLED_DAYS - 1) * _DAY, now.date()
+        fields = {"billed_on": ("date", partial(_day_between, first, last))}
+        listing = await self._list(BILLS, (_start(first), now), fields=fields)
+        return Sheet(BILLS, [agreeing(BILLS.key, page.rows) for page in listing.pages])
 
     async def credits(self, day: date, now: datetime) -> Sheet:
         """Read what each conversation spent on a day; certified once it is settled."""
         start, end = _start(day), min(_start(day + _DAY) - _MILLISECOND, now)
-        pages = await self._pages(CREDITS, CONVERSATION_CREDITS, (start, end), {"credited_on": day})
-        sheet = Sheet(CONVERSATION_CREDITS, [page.rows for page in pages])
-        if now < _start(day + _DAY) + SETTLES:
-            return sheet
-        return Sheet(sheet.table, sheet.rows, _certificate(start, pages, sheet.distinct, now))
+        table, same, settled = CONVERSATION_CREDITS, {"credited_on": day}, now >= settles(day)
+        listing = await self._list(table, (start, end), same, settled=settled)
+        pages = [page.rows for page in listing.pages]
+        if not settled:  # what has grown since an earlier page is no conflict
+            return Sheet(table, [agreeing(table.key, page) for page in pages])
+        found = agreeing(table.key, _joined(table, pages))
+        return Sheet(table, [found], _certificate(start, listing, now))
 
     async def name(self, bot_ids: Collection[str]) -> Sheet:
         """Ask for the bot's name; `bot_ids` is known of it, should the answer not say."""
 
         def read(status: int, reply: Reply, retry_after: str | None) -> Interpreted:
-            body = read_body(status, reply, retry_after)
-            row = _detail(body, bot_ids)
-            return interpret_rows(BOTS, [row], {"bot": self._bot, "observed_at": reply.at})
+            row = _detail(read_body(status, reply, retry_after), bot_ids)
+            given = {"source": SOURCE, "bot": self._bot, "observed_at": reply.at}
+            return interpret_bots([row], "bot_id", given)
 
         return Sheet(BOTS, [await self._client.get(DETAIL, {}, read)])
 
-    async def _pages(
-        self, path: str, table: Table, span: tuple[datetime, datetime], same: Mapping[str, object]
-    ) -> list[_Page]:
-        start, end = span
+    async def _list(
+        self,
+        table: Table,
+        span: tuple[datetime, datetime],
+        same: Mapping[str, object] = MappingProxyType({}),
+        *,
+        fields: Mapping[str, Field] = MappingProxyType({}),
+        settled: bool = False,
+    ) -> Listing:
+        (start, end), path = span, _PATHS[table.name]
 
-        def read(status: int, reply: Reply, retry_after: str | None) -> _Page:
+        def read(status: int, reply: Reply, retry_after: str | None) -> Page:
             rows, total = read_list(status, reply, retry_after)
             constants = {"bot": self._bot, "observed_at": reply.at, **same}
-            return _Page(interpret_rows(table, rows, constants), len(rows), total)
+            return Page(interpret_rows(table, rows, constants, fields), len(rows), total)
 
-        async def ask(number: int) -> _Page:
+        async def ask(number: int) -> Page:
             params = {
                 "start_time": milliseconds(start),
                 "end_time": milliseconds(end),
@@ -129,53 +123,41 @@ class Books:
             }
             return await self._client.get(path, params, read)
 
-        return await every_page(ask, counts_windows=self._counts_windows)
-
-
-async def every_page(ask: _Ask, *, counts_windows: bool) -> list[_Page]:
-    """Ask for page after page until the count is reached or nothing new comes.
-
-    Raises:
-        NotCertified: the list ends before its count.
-    """
-    pages = [await ask(1)]
-    while not _is_last(pages, counts_windows=counts_windows):
-        pages.append(await ask(len(pages) + 1))
-    received, total = sum(page.received for page in pages), pages[0].total or 0
-    if received < total:
-        raise errors.NotCertified(f"the API counts {total} rows and sends {received}; sync again")
-    return pages
-
-
-def _is_last(pages: Sequence[_Page], *, counts_windows: bool) -> bool:
-    last, total = pages[-1], pages[0].total or 0
-    received = sum(page.received for page in pages)
-    if not last.received or (len(pages) > 1 and _same(last, pages[-2])):
-        return True
-    if received < total:
-        return False
-    counted = counts_windows or total > pages[0].received
-    return (counted and total > 0) or (len(pages) == 1 and received < _NO_CAP)
-
-
-def _same(one: _Page, other: _Page) -> bool:
-    """Tell whether a page is the one before it: a server may ignore the page's number."""
-    bare = [p.rows.table.drop_columns(["observed_at"]) for p in (one, other)]
-    return bool(bare[0].equals(bare[1]) and one.rows.rejected == other.rows.rejected)
+        try:
+            return await read_whole(ask, counts_windows=self._counts_windows, settled=settled)
+        except errors.NotCertified as error:
+            raise error.at(f"bot {self._bot}, GET {path}, from {start:%Y-%m-%d}") from None
 
 
 def interpret_rows(
-    table: Table, rows: Sequence[object], constants: Mapping[str, object]
+    table: Table,
+    rows: Sequence[object],
+    constants: Mapping[str, object],
+    fields: Mapping[str, Field] = MappingProxyType({}),
 ) -> Interpreted:
-    """Read rows of a table as received."""
-    fields = _FIELDS[table.name]
-    known = frozenset(key for key, _ in fields.values())
+    """Read rows of a table as received; `fields` go before those of the table."""
+    read = {**_FIELDS[table.name], **fields}
+    known = frozenset(key for key, _ in read.values())
 
     def extra(row: Row) -> str | None:
         return values.unknown(row, known)
 
     given = {"source": SOURCE, **constants}
-    return interpret(rows, {**fields, "extra": ("", extra)}, given, table.schema)
+    return interpret(rows, {**read, "extra": ("", extra)}, given, table.schema)
+
+
+def _day_between(first: date, last: date, value: object) -> date | None:
+    """Return a day that was asked for, or one beside: upstream's midnight may be another."""
+    day = values.day(value)
+    if day is None or first - _DAY <= day <= last + _DAY:
+        return day
+    message = f"was not asked for: {day}"
+    raise ValueError(message)
+
+
+def _joined(table: Table, pages: Sequence[Interpreted]) -> Interpreted:
+    read = pa.concat_tables([table.schema.empty_table(), *(page.table for page in pages)])
+    return Interpreted(read, [row for page in pages for row in page.rejected])
 
 
 def _detail(body: object, bot_ids: Collection[str]) -> Mapping[str, Any]:
@@ -183,26 +165,30 @@ def _detail(body: object, bot_ids: Collection[str]) -> Mapping[str, Any]:
     inner = body.get("data", body) if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
         raise errors.BrokenReply("the answer is no bot; check base_url")
-    known = {"bot_id": next(iter(bot_ids))} if len(bot_ids) == 1 else {}
-    return {**known, **inner}
+    known = next(iter(bot_ids)) if len(bot_ids) == 1 else None
+    told = inner.get("bot_id")
+    return {"bot_id": known if told is None else told, "name": inner.get("name")}
 
 
-def _certificate(
-    start: datetime, pages: Sequence[_Page], distinct: int, now: datetime
-) -> Certificate:
+def _certificate(start: datetime, listing: Listing, now: datetime) -> Certificate:
     return Certificate(
         kind="credits",
         window_start=start,
         window_end=start + _DAY,
-        total_before=pages[0].total,
-        total_after=pages[-1].total,
-        distinct_rows=distinct,
-        requests=len(pages),
-        certified=True,
-        evidence="a settled day, read to its end",
+        total_before=listing.pages[0].total,
+        total_after=listing.pages[-1].total,
+        distinct_rows=len(listing.seen),
+        requests=len(listing.pages),
+        certified=listing.evidence is not None,
+        evidence=f"a settled day: {listing.evidence}",
         started_at=now,
         finished_at=datetime.now(UTC),
     )
+
+
+def settles(day: date) -> datetime:
+    """Return when the figures of a day are taken to be final."""
+    return _start(day + _DAY) + SETTLES
 
 
 def _start(day: date) -> datetime:

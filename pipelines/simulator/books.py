@@ -8,6 +8,7 @@ from itertools import chain
 from pipelines.simulator.account import Account
 from pipelines.simulator.charges import Charge
 from pipelines.simulator.conversation import plain
+from pipelines.simulator.gptbots_conversation import GptbotsConversation
 from pipelines.simulator.knobs import Knobs
 from pipelines.simulator.moments import DAY, instant, micros
 from pipelines.simulator.seeds import hexed
@@ -41,12 +42,31 @@ def conversation_credits(
 ) -> list[dict[str, object]]:
     """Return a row a conversation that spent anything within milliseconds, the latest first."""
     now = micros(world.now)
-    since = max(span[0] * 1000, (now // DAY - CREDITED_DAYS + 1) * DAY)
+    oldest = (now // DAY - CREDITED_DAYS + 1) * DAY
+    first, last = max(span[0] * 1000, oldest), span[1] * 1000
     spent: defaultdict[str, list[Charge]] = defaultdict(list)
-    for charge in _charges(world, _billed_together(world, account, knobs), since, span[1] * 1000):
-        spent[charge.row.conversation_id].append(charge)
+    ends = (first, last) if knobs.credits_of == "spent" else (oldest, now)
+    for charge in _charges(world, _billed_together(world, account, knobs), *ends):
+        if knobs.credits_of == "spent" or first <= _began(charge.row) < last + 1000:
+            spent[charge.row.conversation_id].append(charge)
     latest_first = sorted(spent.values(), key=lambda c: c[-1].row.serial, reverse=True)
     return [_credits_of(charges) for charges in latest_first]
+
+
+def book_page(
+    rows: list[dict[str, object]], number: int, size: int, knobs: Knobs
+) -> list[dict[str, object]]:
+    """Return a page of a list, in the order and by the number that the knobs say."""
+    match knobs.books_paging:
+        case "ignored":
+            number = 1
+        case "shifting":
+            rows = sorted(rows, key=lambda row: hexed("shifting", number, str(row), size=8))
+        case "steady" if knobs.order == "oldest_first":
+            rows = rows[::-1]
+        case "steady" if knobs.order == "unordered":
+            rows = sorted(rows, key=lambda row: hexed("unordered", str(row), size=8))
+    return rows[(number - 1) * size : number * size]
 
 
 def _billed_together(world: World, account: Account, knobs: Knobs) -> list[Account]:
@@ -81,12 +101,15 @@ def _credits_of(charges: list[Charge]) -> dict[str, object]:
     for charge in charges:
         for kind, amount in charge.kinds().items():
             amounts[kind] += amount
-    began = row.home.charges.began(row) // 1000
     return {
         "conversation_id": row.conversation_id,
-        "conversation_create_time": began,
+        "conversation_create_time": _began(row) // 1000,
         **_row(amounts, _CREDITED),
     }
+
+
+def _began(row: GptbotsConversation) -> int:
+    return row.home.charges.began(row)
 
 
 def _row(amounts: Mapping[str, Decimal], kinds: Iterable[str]) -> _Amounts:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from pipelines.simulator.account import Account
-from pipelines.simulator.books import bill, conversation_credits
+from pipelines.simulator.books import bill, book_page, conversation_credits
 from pipelines.simulator.conversation import Conversation, to_json
 from pipelines.simulator.knobs import Knobs
 from pipelines.simulator.paging import newest_first, oldest_first, scattered
@@ -52,7 +52,10 @@ def answer(world: World, account: Account | None, request: Request, knobs: Knobs
         return _page(account, request.params, knobs)
     if request.path in _BOOKS:
         return _book(world, account, request, knobs)
-    return Answer(HTTPStatus.OK, to_json({"bot_id": account.id, "name": account.name}))
+    told: dict[str, object] = {"bot_id": account.id, "name": account.name, "key": account.key}
+    if knobs.bot_detail == "null_id":
+        told["bot_id"] = None
+    return Answer(HTTPStatus.OK, to_json(told))
 
 
 def refusal(code: int, message: str, knobs: Knobs) -> Answer:
@@ -97,7 +100,7 @@ def _book(world: World, account: Account, request: Request, knobs: Knobs) -> Ans
         return refusal(INVALID, f"invalid parameter: {error}", knobs)
     rows = _BOOKS[request.path](world, account, (start, end), knobs)
     given = min(size, knobs.gptbots_page_cap or size)
-    page = rows[(number - 1) * given : number * given]
+    page = book_page(rows, number, given, knobs)
     if not page and number > 1 and knobs.past_end == "error":
         return refusal(BEYOND_END, "page is beyond the actual number of pages", knobs)
     total = len(rows) if knobs.total == "window" else len(page)

@@ -22,11 +22,18 @@ class Knobs:
         bill: Whether a key of GPTBots shows the bill and the conversation credits of the whole
             account, or of its own bot alone.
         books: Whether GPTBots serves both, or refuses them as not being part of a plan.
+        books_paging: Whether pages of both lists are those of one order, of another order each, or
+            always the first.
+        credits_of: Whether the times asked for are when credits were spent, or when their
+            conversation began (whose credits are then all those so far).
         bill_date: How GPTBots writes the day of a bill: `2026-03-01`, `20260301` or midnight in
             epoch milliseconds.
+        bot_detail: Whether GPTBots gives a bot's id with its name, or null.
         envelope: Whether OKChat sends a bare array or `{"data": array}`.
         okchat_order: What OKChat lists newest first.
         okchat_page_cap: The most rows of an OKChat page, whatever is asked.
+        chatbots_before: How many others OKChat's list of chatbots has before the key's own, each on
+            a page of its own.
         page_param: OKChat's name of the page; under any other name it is ignored.
         limit_param: OKChat's name of the page size, likewise.
         state_param: OKChat's name of the state filter, likewise.
@@ -46,10 +53,14 @@ class Knobs:
     gptbots_page_cap: int | None = None
     bill: Literal["account", "bot"] = "account"
     books: Literal["served", "refused"] = "served"
+    books_paging: Literal["steady", "shifting", "ignored"] = "steady"
+    credits_of: Literal["spent", "begun"] = "spent"
     bill_date: Literal["iso", "compact", "epoch_ms"] = "iso"
+    bot_detail: Literal["with_id", "null_id"] = "with_id"
     envelope: Literal["bare", "data"] = "bare"
     okchat_order: Literal["created_desc", "updated_desc"] = "created_desc"
     okchat_page_cap: int | None = None
+    chatbots_before: int = 0
     page_param: str = "page"
     limit_param: str = "limit"
     state_param: str = "state"

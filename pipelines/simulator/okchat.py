@@ -27,7 +27,7 @@ def answer(world: World, account: Account | None, request: Request, knobs: Knobs
         return refusal(HTTPStatus.UNAUTHORIZED, "invalid api key")
     match request.path.removeprefix(ROOT).split("/"):
         case ["chatbots"]:
-            return _chatbots(account)
+            return _chatbots(account, request, knobs)
         case ["chatbot", identity, "conversations", *rest] if len(rest) <= 1:
             if identity != account.id or account.removed:
                 known = not account.removed and identity in world.chatbot_ids.values()
@@ -42,8 +42,12 @@ def refusal(status: int, message: str) -> Answer:
     return Answer(status, to_json({"error": message}))
 
 
-def _chatbots(account: Account) -> Answer:
-    listed = [] if account.removed else [{"id": account.id, "name": account.name}]
+def _chatbots(account: Account, request: Request, knobs: Knobs) -> Answer:
+    listed = [{"id": f"other {n}", "name": f"{n}"} for n in range(knobs.chatbots_before)]
+    listed += [] if account.removed else [{"id": account.id, "name": account.name}]
+    if knobs.chatbots_before:
+        page = int(request.params.get(knobs.page_param, "1"))
+        listed = listed[page - 1 : page]
     return Answer(HTTPStatus.OK, to_json({"chatbots": listed}), rows=len(listed))
 
 

@@ -195,3 +195,33 @@ def test_the_date_of_a_bill_has_three_shapes(
 ) -> None:
     sim.knobs = replace(sim.knobs, bill_date=knob)
     assert rows(client, BILL)[0]["date"] == wanted
+
+
+def test_credits_may_be_listed_by_the_beginning_of_their_conversation(
+    client: Client, sim: Simulator, world: World
+) -> None:
+    sim.knobs = replace(sim.knobs, credits_of="begun")
+    latest = str(world.truth("gptbots", "support")[0]["conversation_id"])
+    (before,) = (row for row in rows(client, CREDITS) if row["conversation_id"] == latest)
+    began = datetime.fromtimestamp(before["conversation_create_time"] / 1000, UTC)
+    world.advance(DAY, activity=False)
+    world.settle(latest, Decimal("0.5"))
+    assert not rows(client, CREDITS, **on(world.now))
+    (after,) = (r for r in rows(client, CREDITS, **on(began)) if r["conversation_id"] == latest)
+    assert after["total"] == before["total"] + Decimal("0.5")
+
+
+def test_pages_that_do_not_fit_together(client: Client, sim: Simulator) -> None:
+    def shown() -> list[list[Row]]:
+        return [read(client, CREDITS, page=n, page_size=50)["list"] for n in (1, 2, 3)]
+
+    steady = shown()
+    for order in ("oldest_first", "unordered"):
+        sim.knobs = replace(sim.knobs, order=order)
+        pages = shown()
+        assert pages[0] not in (steady[0], pages[1])
+        assert len({row["conversation_id"] for page in pages for row in page}) == 150
+    sim.knobs = replace(sim.knobs, books_paging="ignored")
+    assert shown() == [read(client, CREDITS, page_size=50)["list"]] * 3
+    sim.knobs = replace(sim.knobs, books_paging="shifting")
+    assert len({row["conversation_id"] for page in shown() for row in page}) < 150

@@ -55,7 +55,7 @@ create table chat.conversation_credits (
     moderation decimal(28, 10), extra json, observed_at timestamptz
 );
 create table chat.bots (
-    source varchar, bot_id varchar, bot varchar, name varchar, extra json, observed_at timestamptz
+    source varchar, bot_id varchar, bot varchar, name varchar, observed_at timestamptz
 );
 """
 

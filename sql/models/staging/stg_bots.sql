@@ -8,7 +8,6 @@ final as (
         bot_id,
         bot,
         name,
-        extra,
         observed_at
     from bots
 )

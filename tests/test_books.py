@@ -382,6 +382,8 @@ def test_a_day_that_is_not_read_whole_is_told_and_read_again(
     (failure,) = (told for told in failures if told.startswith("conversation_credits: "))
     assert failure.startswith("conversation_credits: the API sends ")
     assert failure.endswith(f"/v1/account/agent/conversation/credits, from {full})")
+    days = {one.params["start_time"] for one in upstream.log if "credits" in one.path}
+    assert len(days) == 30
     upstream.knobs = Knobs(order="unordered")
     assert project.sync().complete
     assert credited(project) == spent(world, "support")

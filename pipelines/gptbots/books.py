@@ -167,7 +167,7 @@ def _detail(body: object, bot_ids: Collection[str]) -> Mapping[str, Any]:
         raise errors.BrokenReply("the answer is no bot; check base_url")
     known = next(iter(bot_ids)) if len(bot_ids) == 1 else None
     told = inner.get("bot_id")
-    return {"bot_id": known if told is None else told, "name": inner.get("name")}
+    return {**inner, "bot_id": known if told is None else told}
 
 
 def _certificate(start: datetime, listing: Listing, now: datetime) -> Certificate:

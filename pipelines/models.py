@@ -149,7 +149,7 @@ def _selection(tests: bool, full_refresh: bool) -> list[str]:  # noqa: FBT001 - 
 
 def _settings(scratch: Path) -> list[str]:
     """Where dbt reads and writes, and that it keeps quiet."""
-    project = str(project_dir())
+    project, scratch = str(project_dir()), scratch.resolve()  # dbt counts from its project
     places = ["--project-dir", project, "--profiles-dir", project]
     places += ["--target-path", str(scratch / "target"), "--log-path", str(scratch / "logs")]
     quiet = ["--quiet", "--no-print", "--log-level", "none", "--log-level-file", "info"]

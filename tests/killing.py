@@ -38,6 +38,7 @@ class Run:
 
     def __init__(self, project: Project, upstream: Simulator, *arguments: str) -> None:
         self._work = project.folder / ".convoy" / project.warehouse.name
+        self._published = project.published
         self._upstream = upstream
         self._since = time.time()
         upstream.clear_log()
@@ -73,9 +74,9 @@ class Run:
         """Tell where it is by what it has left behind up to now."""
         left = {folder.parent.name for folder in self._packages()}
         signs = {
-            "end": self._touched("published"),
-            "publish": self._touched("models-current"),
-            "models": self._touched("dbt/logs/dbt.log"),
+            "end": self._touched(self._published),
+            "publish": self._touched(self._published.with_name(f".{self._published.name}.new")),
+            "models": self._touched(self._work / "dbt" / "logs" / "dbt.log"),
             "load": "normalized" in left,
             "normalize": left & {"extracted", "new"},
             "extract": left - {"loaded"},
@@ -84,9 +85,11 @@ class Run:
         }
         return next((phase for phase, seen in signs.items() if seen), "start")
 
-    def _touched(self, name: str) -> bool:
-        path = self._work / name
-        return path.exists() and path.stat().st_mtime >= self._since
+    def _touched(self, path: Path) -> bool:
+        try:
+            return path.stat().st_mtime >= self._since
+        except FileNotFoundError:
+            return False
 
     def _packages(self) -> Iterator[Path]:
         """Find dlt's load packages of this run: their names are when they began."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from pipelines import cli_models
 from pipelines.errors import ConvoyError, Stopped
 
 if TYPE_CHECKING:
     from pipelines.outcome import Outcome
-    from pipelines.settings import Settings
 
 app = typer.Typer(
     name="convoy",
@@ -54,8 +54,7 @@ class Format(StrEnum):
 
 
 Yes = Annotated[bool, typer.Option("--yes", help="Mark what is gone upstream, however much it is.")]
-building = typer.Typer(help="Build the models alone, test them, write their documentation.")
-app.add_typer(building, name="models")
+app.add_typer(cli_models.app, name="models")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -216,62 +215,6 @@ def query(
     output.rows(rows, form.value, to)
 
 
-@building.callback(invoke_without_command=True)
-def models(
-    context: typer.Context,
-    full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Book the ledger anew, from the first change on.")
-    ] = False,
-) -> None:
-    """Build the models alone, out of what is loaded; or test or document them."""
-    if context.invoked_subcommand:
-        return
-    from pipelines import output, settings
-    from pipelines import sync as run
-    from pipelines.run import locked
-
-    configured = _with_warehouse(settings.load(need_bots=False))
-    with locked(configured):
-        built = run.build_models(configured, full_refresh=full_refresh)
-    output.say(f"{built.models} models built in {built.seconds:.1f} s")
-
-
-@building.command(name="test")
-def test_models() -> None:
-    """Test what the models show: keys, ranges, sums that must agree, bills, freshness.
-
-    Ends with 1 where one fails; one that only warns is named.
-    """
-    from pipelines import models as run
-    from pipelines import output, settings
-    from pipelines.run import locked
-
-    configured = _with_warehouse(settings.load(need_bots=False))
-    with locked(configured):
-        tested = run.run_tests(configured.warehouse, configured.work, zone=configured.time_zone)
-    for warning in tested.warnings:
-        output.say(f"warning: {warning}")
-    output.say(f"{tested.tests} tests passed, {len(tested.warnings)} of them with a warning")
-
-
-@building.command()
-def docs(
-    to: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path(
-        "models.html"
-    ),
-) -> None:
-    """Write the browsable documentation of all models and columns as one HTML file."""
-    from pipelines import models as run
-    from pipelines import output, settings, target
-    from pipelines.run import locked
-
-    configured = _with_warehouse(settings.load(need_bots=False))
-    target.check(to, configured)
-    with locked(configured):
-        run.document(configured.warehouse, configured.work, to, zone=configured.time_zone)
-    output.say(f"{to.absolute()} is written; open it in a browser")
-
-
 @app.command()
 def publish() -> None:
     """Write the file that dashboards read: the schemas `marts` and `chat`.
@@ -280,13 +223,11 @@ def publish() -> None:
     the new one. Each sync that changed something does this by itself; alone, it is for a new
     [publish] path. Models that are behind are built first.
     """
-    from pipelines import output, settings
+    from pipelines import output
     from pipelines import publish as run
     from pipelines import sync as models
-    from pipelines.run import locked
 
-    configured = _with_warehouse(settings.load(need_bots=False))
-    with locked(configured):
+    with cli_models.held() as configured:
         if not models.models_are_current(configured):
             models.build_models(configured)
         made = run.publish(configured)
@@ -362,13 +303,6 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
-
-
-def _with_warehouse(configured: "Settings") -> "Settings":
-    if not configured.warehouse.exists():
-        message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
-        raise ConvoyError(message)
-    return configured
 
 
 def _end(outcome: "Outcome", *, as_json: bool) -> NoReturn:

@@ -181,7 +181,7 @@ def test_chaos_makes_forward_reading_lose_rows(client: Client, sim: Simulator) -
 
 def test_the_small_endpoints(client: Client, world: World) -> None:
     headers = {"Authorization": "Bearer key-support"}
-    expected = {"bot_id": world.bot_ids["support"], "name": "support"}
+    expected = {"bot_id": world.bot_ids["support"], "name": "support", "key": "key-support"}
     assert client.ask("/v1/bot/detail", headers).json == expected
     assert client.ask("/v1/api-key/verify", headers).json == expected
     assert client.ask("/v1/api-key/verify").json["code"] == 40127

@@ -64,10 +64,11 @@ def begin(connection: duckdb.DuckDBPyConnection) -> None:
 
 def end(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
     """Note what they were built from."""
-    connection.execute("update staging.built set built_from = ?", [fingerprint(connection, zone)])
-    if not connection.execute("from staging.built").fetchone():
-        row = [str(uuid.uuid4()), fingerprint(connection, zone)]
-        connection.execute("insert into staging.built values (?, ?)", row)
+    last = built(connection)
+    warehouse_id = last.warehouse_id if last else str(uuid.uuid4())
+    row = [warehouse_id, fingerprint(connection, zone)]
+    connection.execute("delete from staging.built")
+    connection.execute("insert into staging.built values (?, ?)", row)
 
 
 _TABLES = "select table_name from information_schema.tables where table_schema = ?"

@@ -58,16 +58,14 @@ class Loader:
     def _prepared(self) -> bool:
         return not any(table in self._lacking for table in tables.CORE)
 
-    def complete(self) -> bool:
-        """Make the tables that a warehouse of an earlier version lacks; tell whether it did.
+    def complete(self) -> None:
+        """Make the tables that a warehouse of an earlier version lacks.
 
         Raises:
             WarehouseBusy, WarehouseFailed, Stopped: as `load`.
         """
-        outdated = self._prepared and bool(self._lacking)
-        if outdated:
+        if self._prepared and self._lacking:
             self.load(next(iter(source.SOURCES)), Batch(), {})
-        return outdated
 
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":

@@ -20,8 +20,8 @@ os.environ |= {
     "NO_LIVE_PROGRESS": "1",
 }
 
-import airbyte as ab
-from airbyte.caches import DuckDBCache
+import airbyte as ab  # noqa: E402 - it reads the environment
+from airbyte.caches import DuckDBCache  # noqa: E402 - likewise
 
 MANIFEST = Path(__file__).with_name("manifest.json")
 

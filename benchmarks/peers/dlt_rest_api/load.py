@@ -13,22 +13,24 @@ os.environ["RUNTIME__LOG_LEVEL"] = "CRITICAL"
 
 import dlt
 import requests
+from dlt.common.jsonpath import compile_path
 from dlt.sources.rest_api import rest_api_source
 
 # What dlt's "Optimizing dlt" page names and what helped or did no harm here; see the README.
 TUNED = {
     "EXTRACT__WORKERS": "10",
     "EXTRACT__MAX_PARALLEL_ITEMS": "40",
-    "EXTRACT__DATA_WRITER__BUFFER_MAX_ITEMS": "50000",
-    "EXTRACT__DATA_WRITER__FILE_MAX_ITEMS": "100000",
+    "SOURCES__DATA_WRITER__BUFFER_MAX_ITEMS": "10000",
+    "SOURCES__DATA_WRITER__FILE_MAX_ITEMS": "50000",
+    "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
     "NORMALIZE__DATA_WRITER__BUFFER_MAX_ITEMS": "50000",
     "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",
-    "EXTRACT__DATA_WRITER__DISABLE_COMPRESSION": "true",
     "NORMALIZE__WORKERS": "2",
     "NORMALIZE__START_METHOD": "fork",
     "LOAD__WORKERS": "4",
     "LOAD__DELETE_COMPLETED_JOBS": "true",
 }
+LIST = compile_path("list")  # a text is compiled anew for every page
 
 
 def main() -> None:
@@ -67,13 +69,14 @@ def declared(upstream: dict, *, tuned: bool):  # noqa: ANN201 - dlt's source, im
                 "parallelized": tuned,
             },
             "resources": [
-                resource(name, bot["api_key"], upstream) for name, bot in upstream["bots"].items()
+                resource(name, bot["api_key"], upstream, LIST if tuned else "list")
+                for name, bot in upstream["bots"].items()
             ],
         }
     )
 
 
-def resource(name: str, key: str, upstream: dict) -> dict:
+def resource(name: str, key: str, upstream: dict, rows: object) -> dict:
     """Return the resource of a bot; `total` counts rows, not pages, so an empty page ends it."""
     return {
         "name": name,
@@ -90,7 +93,7 @@ def resource(name: str, key: str, upstream: dict) -> dict:
                 "start_param": "start_time",
                 "initial_value": upstream["start"],
             },
-            "data_selector": "list",
+            "data_selector": rows,
             "paginator": {"type": "page_number", "base_page": 1, "total_path": None},
         },
     }
@@ -100,8 +103,7 @@ def offline() -> requests.Session:
     """Return a session that doesn't search the environment for proxies at each request."""
     session = requests.Session()
     session.trust_env = False
-    adapter = requests.adapters.HTTPAdapter(pool_maxsize=16)
-    session.mount("http://", adapter)
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=16))
     return session
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BATCH = 100_000  # rows; of 10,000 to 1,000,000 this is the quickest, and the target's default
+BATCH = 250_000  # rows; of 10,000 to 1,000,000 this is the quickest, and the target's default
 
 
 def main() -> None:
@@ -31,7 +31,9 @@ def tap_config(upstream: Path, folder: Path) -> Path:
     """Write the tap's configuration and return where it is."""
     given = json.loads(upstream.read_text())
     config = folder / "tap.json"
-    config.write_text(json.dumps({name: given[name] for name in ("base_url", "bots", "start", "end")}))
+    config.write_text(
+        json.dumps({name: given[name] for name in ("base_url", "bots", "start", "end")})
+    )
     return config
 
 

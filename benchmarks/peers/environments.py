@@ -1,6 +1,6 @@
 """The environments that the peers run in, one each, apart from Convoy's.
 
-python benchmarks/peers/environments.py [PEER]…     makes them, all if none is named
+`python benchmarks/peers/environments.py [PEER]…` makes them, all if none is named.
 """
 
 from __future__ import annotations

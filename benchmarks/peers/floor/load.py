@@ -63,8 +63,8 @@ def ahead(upstream: dict) -> Iterator[pa.RecordBatch]:
     ready: Queue[list[bytes] | BaseException] = Queue(AHEAD)
     Thread(target=fetch, args=(upstream, ready), daemon=True).start()
     while got := ready.get():
-        if isinstance(got, BaseException):
-            raise RuntimeError(got)
+        if not isinstance(got, list):
+            raise got
         yield pa.record_batch([pa.array(got, pa.string())], schema=BATCH)
 
 

@@ -43,7 +43,7 @@ def pipe(tap: Path, target: Path) -> int:
     reading = subprocess.Popen(  # noqa: S603 - ours
         [sys.executable, program, "--config", str(tap)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "LOGLEVEL": "WARNING"},  # a line a request is a tenth of its time
+        env={**os.environ, "LOGLEVEL": "WARNING"},  # else it logs every request
     )
     writing = subprocess.run(  # noqa: S603 - ours
         [Path(sys.executable).with_name("target-duckdb"), "--config", str(target)],

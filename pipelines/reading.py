@@ -1,6 +1,5 @@
 """What a scan hands over: rows, and the certificate that says how complete they are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.interpret import Interpreted, Rejected
-from pipelines.tables import READING
 
 
 @dataclass(frozen=True)
@@ -65,13 +63,6 @@ class Reading:
     certificate: Certificate | None
     seen: pa.Array | None = None
     gone: tuple[str, ...] = ()
-
-
-def merge(parts: Sequence[Interpreted]) -> Interpreted:
-    """Put pages together, in the order received; a rejected row that came twice is one."""
-    tables = [READING.empty_table(), *(part.table for part in parts)]
-    rejected = dict.fromkeys(row for part in parts for row in part.rejected)
-    return Interpreted(pa.concat_tables(tables).combine_chunks(), list(rejected))
 
 
 def distinct(rows: Interpreted) -> int:

@@ -19,7 +19,7 @@ CREDIT = Decimal(1).scaleb(-10)
 _EXACT = Context(prec=28, rounding=ROUND_HALF_EVEN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LAST_MILLISECOND = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+LAST_MILLISECOND = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _INT64 = 2**63
 _NEVER_STORED = "sessiontoken"  # a secret of the end user, however it is spelled
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -122,7 +122,7 @@ def instant(value: object) -> int | None:
     if isinstance(value, str) and not _WHOLE.fullmatch(value):
         return _iso(value)
     milliseconds = integer(value)
-    if milliseconds is None or not 0 <= milliseconds <= _LAST_MILLISECOND:
+    if milliseconds is None or not 0 <= milliseconds <= LAST_MILLISECOND:
         message = f"is no instant: {value!r}"
         raise ValueError(message)
     return milliseconds * 1000

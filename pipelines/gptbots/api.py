@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pipelines import errors, values
-from pipelines.gptbots.rows import interpret_rows
+from pipelines.gptbots.rows import interpret_pages
 from pipelines.gptbots.windows import milliseconds
 from pipelines.http import Client, Reply, error_for, limited
-from pipelines.interpret import Interpreted
+from pipelines.interpret import Answer, Interpreted
 
 PATH = "/v1/bot/conversation/page"
 LARGEST_PAGE = 100
@@ -23,25 +24,65 @@ _CODES: dict[int, tuple[type[errors.ApiError], str]] = {
 
 
 @dataclass(frozen=True)
-class Page:
-    """One page: its rows, how many were received, what `total` said, when it arrived."""
+class Page(Answer):
+    """One page as received: its rows, when it arrived by both clocks, what `total` said.
 
-    rows: Interpreted
-    received: int
+    Its rows are read with those of its window (`interpret_pages`); what a scan must know of
+    each page is looked up in the rows as they are, as long as they are plain.
+    """
+
+    bot: str
     total: int | None
-    at: datetime
     server_at: datetime | None
 
     @property
+    def received(self) -> int:
+        """How many rows it has."""
+        return len(self.rows)
+
+    @cached_property
+    def alone(self) -> Interpreted:
+        """Its rows, read without those of other pages."""
+        return interpret_pages([self], self.bot)
+
+    @cached_property
     def ids(self) -> frozenset[str]:
         """The conversations on it, those that can't be read among them."""
-        readable: list[str] = self.rows.table["conversation_id"].to_pylist()
-        return frozenset([*readable, *(row.raw for row in self.rows.rejected)])
+        plain = self._plain("conversation_id", str)
+        if plain is not None and all(map(str.strip, plain)):
+            return frozenset(plain)
+        return frozenset(map(_identity, self.rows))
 
     @property
     def times(self) -> list[int]:
         """The activity of its conversations, epoch milliseconds in the order of the list."""
-        return [milliseconds(at) for at in self.rows.table["last_activity_at"].to_pylist()]
+        plain = self._plain("recent_chat_time", int)
+        if plain is not None and all(0 <= at <= values.LAST_MILLISECOND for at in plain):
+            return plain
+        return [milliseconds(at) for at in self.alone.table["last_activity_at"].to_pylist()]
+
+    @property
+    def bot_ids(self) -> set[str]:
+        """What its conversations say whose they are."""
+        plain = self._plain("bot_id", str)
+        found = self.alone.table["bot_id"].to_pylist() if plain is None else plain
+        return {bot_id for bot_id in found if bot_id}
+
+    def _plain(self, key: str, kind: type) -> list[Any] | None:
+        """Return the field of all rows, if each has one of that type."""
+        try:
+            found = [row[key] for row in self.rows]  # type: ignore[index] # told below
+        except (KeyError, TypeError, IndexError):
+            return None
+        return found if set(map(type, found)) <= {kind} else None
+
+
+def _identity(row: object) -> str:
+    """Return the id of a conversation, or all that was received where that can't be read."""
+    try:
+        return values.required(row["conversation_id"])  # type: ignore[index] # told below
+    except (KeyError, TypeError, IndexError, ValueError):
+        return values.raw_json(row)
 
 
 class GptbotsApi:
@@ -73,7 +114,7 @@ class GptbotsApi:
 def read_page(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page:
     """Interpret an answer: a page, or the error that its code or status stands for."""
     rows, total = read_list(status, reply, retry_after)
-    return Page(interpret_rows(rows, bot, reply.at), len(rows), total, reply.at, reply.server_at)
+    return Page(rows, reply.at, bot, total, reply.server_at)
 
 
 def read_list(status: int, reply: Reply, retry_after: str | None) -> tuple[list[Any], int | None]:

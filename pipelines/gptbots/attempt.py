@@ -9,12 +9,18 @@ import pyarrow.compute as pc
 from pipelines.gptbots.api import Page
 from pipelines.gptbots.windows import Window, instant
 from pipelines.interpret import Interpreted, rejected_id
-from pipelines.reading import Certificate, Reading, distinct, merge
+from pipelines.reading import Certificate, Reading
 
 
 @dataclass
 class Attempt:
-    """One reading of one window under way; `settled` as it was when that began."""
+    """One reading of one window under way.
+
+    Attributes:
+        settled: as it was when the reading began.
+        pages: what was received, in that order.
+        ids: what all pages showed.
+    """
 
     window: Window
     settled: int
@@ -22,13 +28,16 @@ class Attempt:
     started_at: datetime
     last_page: int | None = None
     pages: list[Page] = field(init=False)
+    ids: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.pages = [self.first]
+        self.ids = set(self.first.ids)
 
     def add(self, page: Page) -> Page:
         """Keep a page."""
         self.pages.append(page)
+        self.ids |= page.ids
         return page
 
     @property
@@ -37,14 +46,10 @@ class Attempt:
         return self.window.end > self.settled
 
     @property
-    def rows(self) -> Interpreted:
-        """All rows of all pages."""
-        return merge([page.rows for page in self.pages])
-
-    @property
-    def ids(self) -> set[str]:
-        """What all pages showed."""
-        return {found for page in self.pages for found in page.ids}
+    def latest(self) -> list[Page]:
+        """The pages without the first, where the last is that page again."""
+        again = len(self.pages) > 1 and self.first.ids == self.pages[-1].ids
+        return self.pages[1:] if again else self.pages
 
     @property
     def entered(self) -> bool:
@@ -52,19 +57,20 @@ class Attempt:
         before, after = self.first.times, self.pages[-1].times
         return before == sorted(before, reverse=True) and before[:1] < after[:1]
 
-    def reading(self, evidence: str, requests: int, *, is_first: bool = False) -> Reading:
-        """Return the rows of the window itself.
+    def reading(
+        self, rows: Interpreted, evidence: str, requests: int, *, is_first: bool = False
+    ) -> Reading:
+        """Return, of the rows of all pages, those of the window itself.
 
         What lies at its outer ends was asked for in case these don't count, and belongs to its
         neighbours; but before the first window there is none.
         """
-        rows = self.rows
         start = self.window.asked[0] if is_first else self.window.start
         table = _between(rows.table, start, self.window.end)
-        certificate = self._certificate(rows, evidence, requests)
+        certificate = self._certificate(evidence, requests)
         return Reading(table, rows.rejected, certificate, seen=_ids(rows))
 
-    def _certificate(self, rows: Interpreted, evidence: str, requests: int) -> Certificate:
+    def _certificate(self, evidence: str, requests: int) -> Certificate:
         counted = [page.total for page in self.pages if page.received]
         return Certificate(
             kind="window",
@@ -72,7 +78,7 @@ class Attempt:
             window_end=instant(self.window.end),
             total_before=self.first.total,
             total_after=counted[-1] if counted else self.first.total,
-            distinct_rows=distinct(rows),
+            distinct_rows=len(self.ids),
             requests=requests,
             certified=True,
             evidence=evidence,
@@ -84,6 +90,9 @@ class Attempt:
 def _between(rows: pa.Table, start: int, end: int) -> pa.Table:
     at = rows["last_activity_at"]
     first, last = (pa.scalar(instant(i), at.type) for i in (start, end))
+    found = pc.min_max(at)
+    if len(rows) and found["min"].as_py() >= instant(start) and found["max"].as_py() < instant(end):
+        return rows
     return rows.filter(pc.and_(pc.greater_equal(at, first), pc.less(at, last)))
 
 

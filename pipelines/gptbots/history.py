@@ -54,9 +54,10 @@ class Expected:
 
     def shows(self, page: Page) -> bool:
         """Tell whether a page holds the recent conversations and nothing else."""
-        ids = page.rows.table["conversation_id"].to_pylist()
-        told = page.total in (None, page.received) and not page.rows.rejected
-        return told and dict(zip(ids, page.times, strict=True)) == self.recent
+        if page.total not in (None, page.received) or page.alone.rejected:
+            return False
+        ids = page.alone.table["conversation_id"].to_pylist()
+        return dict(zip(ids, page.times, strict=True)) == self.recent
 
 
 class History:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pipelines import values
-from pipelines.interpret import Field, Interpreted, Row, interpret
+from pipelines.interpret import Answer, Field, Interpreted, Row, interpret_answers
 
 SOURCE = "gptbots"
 
@@ -28,5 +28,10 @@ def _extra(row: Row) -> str | None:
 
 def interpret_rows(rows: Sequence[object], bot: str, observed_at: datetime) -> Interpreted:
     """Read the `list` of a page; `observed_at` is when it was received."""
-    constants = {"source": SOURCE, "bot": bot, "observed_at": observed_at, "last_message": False}
-    return interpret(rows, {**_FIELDS, "extra": ("", _extra)}, constants)
+    return interpret_pages([Answer(rows, observed_at)], bot)
+
+
+def interpret_pages(pages: Sequence[Answer], bot: str) -> Interpreted:
+    """Read the lists of pages."""
+    constants = {"source": SOURCE, "bot": bot, "last_message": False}
+    return interpret_answers(pages, {**_FIELDS, "extra": ("", _extra)}, constants)

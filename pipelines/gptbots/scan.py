@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
-import pyarrow.compute as pc
-
 from pipelines.errors import NotCertified
 from pipelines.gptbots.api import LARGEST_PAGE, Page
 from pipelines.gptbots.attempt import Attempt
@@ -136,7 +134,9 @@ class Scan:
 
     def _reading(self, attempt: Attempt, evidence: str) -> Reading:
         requests = self.server.spent.pop(attempt.window, 0)
-        return attempt.reading(evidence, requests, is_first=attempt.window.start == self.start)
+        rows = self.server.read(attempt.latest)
+        is_first = attempt.window.start == self.start
+        return attempt.reading(rows, evidence, requests, is_first=is_first)
 
     async def _is_one_page(self, attempt: Attempt) -> bool:
         """Tell whether page 1 is all there is: then nothing could have moved past the reader."""
@@ -240,6 +240,5 @@ class Scan:
         seen, newest = set[str](), since.start
         async for page in self.server.pages(since):
             seen |= page.ids
-            at = pc.max(page.rows.table["last_activity_at"]).as_py()
-            newest = max(newest, milliseconds(at)) if at else newest
+            newest = max([newest, *page.times])
         return seen, Window(min(newest, since.end - 1), since.end)

@@ -5,15 +5,16 @@ its clock may be off: each answer is looked at for what it proves.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 from typing import Protocol
 
 from pipelines.gptbots.api import LARGEST_PAGE, Page
+from pipelines.gptbots.rows import interpret_pages
 from pipelines.gptbots.windows import Window, milliseconds
-from pipelines.interpret import owned
+from pipelines.interpret import Interpreted, owned
 
 MARGIN = timedelta(minutes=5)
 """How far the server's clock may be behind ours without our taking its present for its past."""
@@ -68,11 +69,13 @@ class Server:
         self.counts_windows |= page.total is not None and page.total > page.received
         self.largest_page = max(self.largest_page, page.received)
         self.spent[window] += 1
-        ids: list[str | None] = page.rows.table["bot_id"].unique().to_pylist()
-        self.bot_ids.update(found for found in ids if found)
-        if len(self.bot_ids) == 1:  # a key belongs to one bot
-            page = replace(page, rows=owned(page.rows, *self.bot_ids))
+        self.bot_ids |= page.bot_ids
         return page
+
+    def read(self, pages: Sequence[Page]) -> Interpreted:
+        """Read the rows of pages; those that don't say whose they are belong to the only bot."""
+        rows = interpret_pages(pages, pages[0].bot)
+        return owned(rows, *self.bot_ids) if len(self.bot_ids) == 1 else rows  # one key, one bot
 
     async def pages(self, window: Window) -> AsyncIterator[Page]:
         """Ask for one page after the other, to the end of a window that is not too large."""

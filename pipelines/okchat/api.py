@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from pipelines import errors, values
 from pipelines.http import Client, Reply, error_for
-from pipelines.interpret import Interpreted, owned
-from pipelines.okchat.rows import interpret_rows
+from pipelines.interpret import Answer, Interpreted, merge, owned
+from pipelines.okchat.rows import interpret_pages
 
 PATH = "/api/external/chatbot/{}/conversations"
 
@@ -20,12 +20,24 @@ Mark = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Page:
-    """One page: its rows, the mark of each row received, in the order received, and when."""
+class Page(Answer):
+    """One page as received: its rows, and when it arrived."""
 
-    rows: Interpreted
-    marks: list[Mark]
-    at: datetime
+    bot: str
+    chatbot_id: str | None = None
+
+    @property
+    def marks(self) -> list[Mark]:
+        """The mark of each row, in the order received."""
+        return [_mark(row) for row in self.rows]
+
+
+def read_rows(pages: Sequence[Page]) -> Interpreted:
+    """Read the rows of pages of one chatbot; it owns those that don't say whose they are."""
+    if not pages:
+        return merge([])
+    rows = interpret_pages(pages, pages[0].bot)
+    return owned(rows, chatbot_id) if (chatbot_id := pages[0].chatbot_id) else rows
 
 
 class OkchatApi:
@@ -66,7 +78,7 @@ class OkchatApi:
         return found and self._owned(found)
 
     def _owned(self, page: Page) -> Page:
-        return replace(page, rows=owned(page.rows, self._chatbot_id))
+        return replace(page, chatbot_id=self._chatbot_id)
 
 
 def read_page(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page:
@@ -95,7 +107,7 @@ def read_one(status: int, reply: Reply, retry_after: str | None, bot: str) -> Pa
 
 def page_of(rows: Sequence[object], bot: str, at: datetime) -> Page:
     """Return rows as received as a page."""
-    return Page(interpret_rows(rows, bot, at), [_mark(row) for row in rows], at)
+    return Page(rows, at, bot)
 
 
 def _mark(row: object) -> Mark:

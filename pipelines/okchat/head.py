@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
 
+from pipelines.interpret import merge
 from pipelines.okchat.api import Mark, Page
 from pipelines.okchat.handover import certificate, ids, pieces
 from pipelines.okchat.lookup import Lookup, One
 from pipelines.okchat.pages import Ask, Pages
 from pipelines.okchat.passes import Passes
 from pipelines.okchat.walk import CantOverlap, Walk
-from pipelines.reading import Reading, merge
+from pipelines.reading import Reading
 
 PIECE_ROWS = 25_000
 """Rows of one piece of a reading."""

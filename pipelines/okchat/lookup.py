@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipelines.interpret import Interpreted
-from pipelines.okchat.api import Page
+from pipelines.okchat.api import Page, read_rows
 from pipelines.okchat.handover import certificate
-from pipelines.reading import Reading, merge
+from pipelines.reading import Reading
 
 One = Callable[[str], Awaitable[Page | None]]
 """Ask for one conversation by its id; None where the answer is a 404."""
@@ -62,9 +62,9 @@ class Lookup:
         gone = [name for name in dict.fromkeys(ids) if answers[name] is None]
         if gone:  # only now: it must have been there after the last 404
             await self._alive()
-        found = [page.rows for page in answers.values() if page]
+        found = [page for page in answers.values() if page]
         evidence = f"asked one by one: {len(found)} found, {len(gone)} gone"
-        return Answers(merge(found), gone, len(answers) + bool(gone), evidence)
+        return Answers(read_rows(found), gone, len(answers) + bool(gone), evidence)
 
     async def _all(self, ids: Iterable[str]) -> dict[str, Page | None]:
         """Let some workers ask for one after another."""

@@ -3,14 +3,15 @@
 from collections.abc import Awaitable, Callable
 
 from pipelines.errors import NotCertified
-from pipelines.interpret import Interpreted
-from pipelines.okchat.api import Mark, Page
-from pipelines.reading import merge
+from pipelines.interpret import Interpreted, merge
+from pipelines.okchat.api import Mark, Page, read_rows
 
 Ask = Callable[[int, int | None], Awaitable[Page]]
 """Ask for (page number, page size or the usual one)."""
 
 _TRIES = 3
+_AT_ONCE = 25
+"""Pages whose rows are read at once: one by one costs more time, all of them more memory."""
 
 
 class Pages:
@@ -18,7 +19,8 @@ class Pages:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._kept: list[Interpreted] = []
+        self._kept: list[Page] = []
+        self._read: list[Interpreted] = []
         self._turns = False
         self.requests = 0
 
@@ -26,13 +28,20 @@ class Pages:
         """Read a page and keep it; return the marks of its rows, in their order."""
         page = await self._ask(number, size)
         self.requests += 1
-        self._kept.append(page.rows)
+        self._kept.append(page)
+        if len(self._kept) >= _AT_ONCE:
+            self._read_kept()
         return page.marks
 
     def take(self) -> Interpreted:
         """Return the rows of all pages and forget them."""
-        kept, self._kept = self._kept, []
-        return merge(kept)
+        self._read_kept()
+        read, self._read = self._read, []
+        return merge(read)
+
+    def _read_kept(self) -> None:
+        self._read.append(read_rows(self._kept))
+        self._kept = []
 
     async def prove_turning(self) -> None:
         """Let two pages of one row show, once, that the page number means something.

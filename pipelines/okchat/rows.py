@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines import values
-from pipelines.interpret import Field, Interpreted, Row, interpret
+from pipelines.interpret import Answer, Field, Interpreted, Row, interpret_answers
 
 SOURCE = "okchat"
 _MESSAGE_FIELDS = frozenset({"id", "sender_type", "content"})
@@ -60,5 +60,10 @@ def _extra(row: Row) -> str | None:
 
 def interpret_rows(rows: Sequence[object], bot: str, observed_at: datetime) -> Interpreted:
     """Read the conversations of a page; `observed_at` is when it was received."""
-    constants = {"source": SOURCE, "bot": bot, "observed_at": observed_at}
-    return interpret(rows, {**_FIELDS, "extra": ("", _extra)}, constants)
+    return interpret_pages([Answer(rows, observed_at)], bot)
+
+
+def interpret_pages(pages: Sequence[Answer], bot: str) -> Interpreted:
+    """Read the conversations of pages."""
+    constants = {"source": SOURCE, "bot": bot}
+    return interpret_answers(pages, {**_FIELDS, "extra": ("", _extra)}, constants)

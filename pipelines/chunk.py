@@ -11,9 +11,16 @@ import pyarrow.compute as pc
 from pipelines import tables
 from pipelines.cursor import Cursor
 from pipelines.jobs import BotName
-from pipelines.news import News
+from pipelines.news import News, by_bot
 from pipelines.reading import Reading
 from pipelines.source import Batch
+
+APPENDED = 5_000
+"""Conversations, none of them known, that are appended; fewer are merged like all others.
+
+dlt keeps how a table is written in its schema, a new version of which is stored whenever that
+changes: worth it in a backfill.
+"""
 
 
 @dataclass
@@ -80,9 +87,11 @@ def batch(news: News, audit: Mapping[str, pa.Table], behind: pa.Table | None) ->
         **audit,
     }
     filled = {name: rows for name, rows in rest.items() if len(rows)}
+    appends = news.all_first and not behind and len(news.conversations) >= APPENDED
     if behind is None:
-        return Batch(rest=filled)
-    return Batch(by_bot(pa.concat_tables([news.conversations, behind])), filled)
+        return Batch(rest=filled, appends=appends)
+    conversations = by_bot(pa.concat_tables([news.conversations, behind]))
+    return Batch(conversations, filled, appends=appends)
 
 
 def behind(news: News, cursors: Mapping[str, Cursor]) -> pa.Table:
@@ -90,13 +99,15 @@ def behind(news: News, cursors: Mapping[str, Cursor]) -> pa.Table:
 
     That is so after a load that died: its rows came through, its cursors did not.
     """
-    loaded = set(news.conversations["conversation_id"].to_pylist())
+    ids = news.conversations["conversation_id"]
+    loaded = pc.filter(ids, pc.is_in(ids, news.newest["conversation_id"].combine_chunks()))
+    others = pc.invert(pc.is_in(news.newest["conversation_id"], loaded.combine_chunks()))
+    newest = news.newest.filter(others)
     late = [
-        row["conversation_id"] not in loaded
-        and cursors[row["bot"]].is_before(row["last_activity_at"])
-        for row in news.newest.select(["conversation_id", "bot", "last_activity_at"]).to_pylist()
+        cursors[row["bot"]].is_before(row["last_activity_at"])
+        for row in newest.select(["bot", "last_activity_at"]).to_pylist()
     ]
-    return news.newest.filter(pa.array(late, pa.bool_()))
+    return newest.filter(pa.array(late, pa.bool_()))
 
 
 def chunks(taken: Iterable[tuple[BotName, Reading]]) -> list[Chunk]:
@@ -105,14 +116,6 @@ def chunks(taken: Iterable[tuple[BotName, Reading]]) -> list[Chunk]:
     for name, reading in taken:
         found.setdefault(name.source, Chunk(name.source)).readings.append((name.bot, reading))
     return list(found.values())
-
-
-def by_bot(rows: pa.Table) -> dict[str, pa.Table]:
-    """Split rows by their column `bot`."""
-    bots = pc.unique(rows["bot"]).to_pylist()
-    if len(bots) == 1:
-        return {bots[0]: rows}
-    return {bot: rows.filter(pc.equal(rows["bot"], bot)) for bot in bots}
 
 
 def _bot_id(reading: Reading) -> str | None:

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +104,7 @@ class Loader:
         """
         # The first load makes all tables, also those that it brings no rows for.
         empty = {table.name: table.schema.empty_table() for table in self._lacking}
-        self._run(name, Batch(batch.conversations, {**empty, **batch.rest}), cursors)
+        self._run(name, replace(batch, rest={**empty, **batch.rest}), cursors)
         self._lacking = []
 
     def _run(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:

@@ -20,10 +20,15 @@ from pipelines.cursor import FIELDS, Cursor, resource_name
 
 @dataclass(frozen=True)
 class Batch:
-    """What one run loads of one source: new rows a bot, and whole tables for the rest."""
+    """What one run loads of one source: new rows a bot, and whole tables for the rest.
+
+    With `appends`, no key of what was read of conversations is in the warehouse or comes twice:
+    a merge would find nothing to replace, at several times the cost.
+    """
 
     conversations: Mapping[str, pa.Table] = field(default_factory=dict)
     rest: Mapping[str, pa.Table] = field(default_factory=dict)
+    appends: bool = False
 
 
 @dlt.source(name="gptbots", max_table_nesting=0)
@@ -44,44 +49,58 @@ SOURCES = {"gptbots": gptbots, "okchat": okchat}
 def _resources(source: str, batch: Batch, cursors: Mapping[str, Cursor]) -> Iterator[DltResource]:
     others = []
     for bot, rows in batch.conversations.items():
-        moving = _moves(rows, cursors[bot])
-        others.append(rows.filter(pc.invert(moving)))
-        yield _incremental(source, bot, rows.filter(moving), cursors[bot])
+        newest, rest = _split(rows, _moving(rows, cursors[bot]))
+        others.append(rest)
+        moved = _plain(tables.CONVERSATIONS, newest, resource_name(bot), batch)
+        yield moved.apply_hints(incremental=_incremental(source, cursors[bot]))
     if any(map(len, others)):
-        yield _plain(tables.CONVERSATIONS, pa.concat_tables(others), "moving no cursor")
+        yield _plain(tables.CONVERSATIONS, pa.concat_tables(others), "moving no cursor", batch)
     for table in tables.ALL:
         if table.name in batch.rest:
-            yield _plain(table, batch.rest[table.name], table.name)
+            yield _plain(table, batch.rest[table.name], table.name, batch)
 
 
-def _moves(rows: pa.Table, cursor: Cursor) -> pa.Array:
-    """Tell which rows move the cursor; dlt would drop others that it deems seen.
+def _split(rows: pa.Table, place: int | None) -> tuple[pa.Table, pa.Table]:
+    """Take out the row that moves the cursor; of the others dlt would drop what it deems seen."""
+    if place is None:
+        return rows.slice(0, 0), rows
+    others = pa.concat_tables([rows.slice(0, place), rows.slice(place + 1)])
+    return rows.slice(place, 1), others
+
+
+def _moving(rows: pa.Table, cursor: Cursor) -> int | None:
+    """Return the place of the newest row that moves the cursor, if one does.
 
     One that is dated later than it was received does not: a cursor ahead of time would hide
     what happens until then.
     """
     activity = rows["last_activity_at"]
-    beyond = pc.greater_equal(activity, pa.scalar(cursor.initial, activity.type))
-    if cursor.last is not None:
-        beyond = pc.greater(activity, pa.scalar(cursor.last, activity.type))
-    return pc.and_(beyond, pc.less_equal(activity, rows["observed_at"]))
+    past = pc.if_else(pc.less_equal(activity, rows["observed_at"]), activity, None)
+    newest = pc.max(past)
+    if not newest.is_valid:
+        return None
+    if cursor.last is None:
+        moves = newest.as_py() >= cursor.initial
+    else:
+        moves = newest.as_py() > cursor.last
+    return int(pc.index(past, newest).as_py()) if moves else None
 
 
-def _incremental(source: str, bot: str, rows: pa.Table, cursor: Cursor) -> DltResource:
-    """Return the resource of one bot; its cursor is committed with its rows."""
-    incremental = dlt.sources.incremental[datetime](
+def _incremental(source: str, cursor: Cursor) -> dlt.sources.incremental[datetime]:
+    """Return the cursor of one bot; it is committed with the rows of its resource."""
+    return dlt.sources.incremental[datetime](
         FIELDS[source], initial_value=cursor.initial, lag=cursor.lookback.total_seconds()
     )
-    resource = _plain(tables.CONVERSATIONS, rows, resource_name(bot))
-    return resource.apply_hints(incremental=incremental)
 
 
-def _plain(table: tables.Table, rows: pa.Table, name: str) -> DltResource:
+def _plain(table: tables.Table, rows: pa.Table, name: str, batch: Batch) -> DltResource:
     hints: dict[str, Any] = {
         "table_name": table.name,
         "write_disposition": table.write_disposition,
         "primary_key": table.key or None,
         "columns": table.hints,
     }
+    if batch.appends and table in tables.READ:
+        hints["write_disposition"] = tables.APPEND
     resource: DltResource = dlt.resource([rows], name=name, **hints)
     return resource

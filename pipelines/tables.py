@@ -16,6 +16,8 @@ TEXT = pa.string()
 COUNT = pa.int64()
 DAY = pa.date32()
 FLAG = pa.bool_()
+APPEND = {"disposition": "append"}
+"""How dlt writes rows that take no other row's place."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Table:
     def write_disposition(self) -> dict[str, str]:
         """How dlt writes it: appended, or merged on the key."""
         if self.strategy == "append":
-            return {"disposition": "append"}
+            return APPEND
         return {"disposition": "merge", "strategy": self.strategy}
 
     @property
@@ -275,6 +277,8 @@ BOTS = Table(
 
 CORE = (CONVERSATIONS, LAST_MESSAGES, CONVERSATION_CHANGES, SYNC_WINDOWS, REJECTED_ROWS)
 """What every version has made: a warehouse that lacks any of it has never been loaded."""
+READ = (CONVERSATIONS, LAST_MESSAGES, CONVERSATION_CHANGES)
+"""What the conversations that were read go to."""
 BOOKS = (BILLS, CONVERSATION_CREDITS, BOTS)
 ALL = (*CORE, *BOOKS)
 

@@ -8,12 +8,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipelines import errors, http, warehouse
+from pipelines import errors, warehouse
+from pipelines.connections import Connections, Timeout
 from pipelines.gptbots.api import GptbotsApi
 from pipelines.gptbots.windows import milliseconds
 from pipelines.jobs import BotName, Wire, gptbots_key, names, okchat_api, okchat_key
@@ -61,15 +61,13 @@ def check(settings: Settings, *, seconds: float = SECONDS) -> list[Finding]:
         settings: what is configured.
         seconds: how long a server may take to accept a connection, and to answer.
     """
-    return [*asyncio.run(_bots(settings, seconds)), check_warehouse(settings)]
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as loop:
+        return [*loop.run(_bots(settings, seconds)), check_warehouse(settings)]
 
 
 async def _bots(settings: Settings, seconds: float) -> list[Finding]:
-    with (
-        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="check") as pool,
-        http.session(_AT_ONCE) as session,
-    ):
-        wire = Wire(session, pool, patience=0, timeout=(seconds, seconds))
+    with Connections(_AT_ONCE) as connections:
+        wire = Wire(connections, patience=0, timeout=Timeout(seconds, seconds, 2 * seconds))
         asked = [_finding(name, _ask(settings, name, wire)) for name in names(settings)]
         return await asyncio.gather(*asked)
 

@@ -1,30 +1,27 @@
 """One key's way to its API: auth, timeouts, retries, rate budget, and what an answer means."""
 
-import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from http import HTTPStatus
 from typing import TypeVar
+from urllib.parse import urlencode
 
-import requests
+import pycurl
 import tenacity
-import urllib3
 
 from pipelines import errors
 from pipelines.budget import Budget
-from pipelines.connection import Adapter, Call
+from pipelines.connections import Answered, Broken, Connections, Timeout, TooLarge
 
 T = TypeVar("T")
 
-TIMEOUT = (10.0, 60.0)
-"""Seconds to connect, and between two pieces of an answer."""
-LONGEST = 120.0
-"""Seconds that one try may take from first to last, however the answer trickles."""
+TIMEOUT = Timeout(connect=10.0, silence=60.0, whole=120.0)
 PATIENCE = 300.0
 """Seconds after which a request that keeps failing is given up."""
 LARGEST_BODY = 64 * 2**20
@@ -51,40 +48,24 @@ class Key:
     def __repr__(self) -> str:
         return f"Key({self.header!r}, '***')"
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign a request; being requests' own hook, it also keeps `.netrc` out."""
-        request.headers[self.header] = self.value
-        return request
-
-
-def session(connections: int) -> requests.Session:
-    """Return a session for `connections` threads; proxies and CA come from the environment."""
-    made = requests.Session()
-    adapter = Adapter(pool_connections=4, pool_maxsize=connections, pool_block=True)
-    made.mount("http://", adapter)
-    made.mount("https://", adapter)
-    made.headers["User-Agent"] = "convoy-etl"
-    made.headers["Accept"] = "application/json"
-    return made
-
 
 def error_for(  # noqa: PLR0911 - a table of statuses reads best as one return each
     status: int, retry_after: str | None = None
 ) -> errors.ApiError | None:
     """Return what an HTTP status means, None for success."""
-    if status == requests.codes.ok:
+    if status == HTTPStatus.OK:
         return None
     if status in (401, 403):
         return errors.KeyRejected("the API key was rejected; set a valid one")
-    if status == requests.codes.too_many:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return limited(retry_after)
-    if status == requests.codes.not_found:
+    if status == HTTPStatus.NOT_FOUND:
         return errors.NotFound("not found (HTTP 404); check base_url and ids")
     if 300 <= status < 400:
         return errors.RedirectRefused(
             f"the server redirects (HTTP {status}), which would hand the key on; correct base_url"
         )
-    if status >= 500 or status == requests.codes.request_timeout:
+    if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
         return errors.BrokenReply(f"the server failed (HTTP {status})")
     return errors.BadRequest(f"the API refused the request (HTTP {status})")
 
@@ -106,22 +87,19 @@ def _seconds(retry_after: str) -> float:
 
 @dataclass
 class _Patience:
-    """Tells when to give up; waiting for the budget or a thread is no failure, so doesn't count."""
+    """Tells when to give up; waiting for the budget or a connection is no failure."""
 
     seconds: float
+    began: float = field(default_factory=time.monotonic)
     queued: float = 0.0
 
     def __call__(self, state: tenacity.RetryCallState) -> bool:
-        failing = (state.seconds_since_start or 0.0) - self.queued
+        failing = time.monotonic() - self.began - self.queued
         return failing + state.upcoming_sleep >= self.seconds
 
 
-class _Withheld(Exception):
-    """The server asked for silence while a request waited for its thread."""
-
-
 class Client:
-    """Asks one API with one key. Requests run in `pool`, waiting happens in the event loop."""
+    """Asks one API with one key; whatever waits, waits in the event loop."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - each is a fact of its own
         self,
@@ -129,17 +107,15 @@ class Client:
         key: Key,
         bot: str,
         budget: Budget,
-        http: requests.Session,
-        pool: Executor,
+        connections: Connections,
         patience: float = PATIENCE,
-        timeout: tuple[float, float] = TIMEOUT,
+        timeout: Timeout = TIMEOUT,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._key = key
+        self._headers = [f"{key.header}: {key.value}"]
         self._bot = bot
         self._budget = budget
-        self._http = http
-        self._pool = pool
+        self._connections = connections
         self._patience = patience
         self._timeout = timeout
         self.requests = 0
@@ -155,14 +131,29 @@ class Client:
         `read` gets status, reply and `Retry-After`, and returns what the answer says or raises
         what it means; anything `Transient` is asked again.
         """
-        where = f"bot {self._bot}, GET {path}"
         patience = _Patience(self._patience)
         try:
-            async for attempt in self._attempts(patience):
-                with attempt:
-                    return await self._once(path, params, read, patience)
+            try:
+                return await self._once(path, params, read, patience)
+            except errors.Transient as failed:
+                return await self._again(path, params, read, patience, failed)
         except errors.ApiError as error:
-            raise error.at(where) from error.__cause__
+            raise error.at(f"bot {self._bot}, GET {path}") from error.__cause__
+
+    async def _again(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        read: Callable[[int, Reply, str | None], T],
+        patience: _Patience,
+        failed: errors.Transient,
+    ) -> T:
+        """Ask again; the failure that there was is the first of those that tenacity counts."""
+        async for attempt in self._attempts(patience):
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise failed
+                return await self._once(path, params, read, patience)
         raise AssertionError  # tenacity either returns or raises
 
     def _attempts(self, patience: _Patience) -> tenacity.AsyncRetrying:
@@ -186,74 +177,71 @@ class Client:
         patience: _Patience,
     ) -> T:
         queued_at = time.monotonic()
-
-        def exchange(call: Call) -> T:
-            if self._budget.closed:
-                raise _Withheld
-            patience.queued += time.monotonic() - queued_at
-            with call:
-                return self._exchange(path, params, read)
-
         async with self._budget.slot():
             while True:
-                self.requests += 1
-                try:
-                    return await self._in_thread(exchange)
-                except _Withheld:
-                    self.requests -= 1
-                    await self._budget.opened()
+                async with self._connections.room:
+                    if not self._budget.closed:  # by an answer that came meanwhile
+                        patience.queued += time.monotonic() - queued_at
+                        self.requests += 1
+                        return self._read(await self._answer(path, params), read)
+                await self._budget.opened()
 
-    async def _in_thread(self, exchange: Callable[[Call], T]) -> T:
-        call = Call(LONGEST)
+    async def _answer(self, path: str, params: Mapping[str, str | int]) -> Answered:
+        url = f"{self._base_url}{path}?{urlencode(params)}" if params else self._base_url + path
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, exchange, call)
-        except asyncio.CancelledError:
-            call.cut()  # its thread must not hold up the end of the sync
-            raise
+            return await self._connections.get(url, self._headers, self._timeout, LARGEST_BODY)
+        except TooLarge:
+            message = f"the answer is larger than {LARGEST_BODY >> 20} MiB"
+            raise errors.BadRequest(message) from None
+        except Broken as broken:
+            raise _unreachable(broken.code) from None
+        except (pycurl.error, ValueError):  # what can't even be set
+            raise _unreachable(pycurl.E_URL_MALFORMAT) from None
 
-    def _exchange(
-        self,
-        path: str,
-        params: Mapping[str, str | int],
-        read: Callable[[int, Reply, str | None], T],
-    ) -> T:
+    def _read(self, answer: Answered, read: Callable[[int, Reply, str | None], T]) -> T:
+        reply = Reply(answer.body, datetime.now(UTC), _date(answer.header("date")))
         try:
-            with self._http.get(
-                self._base_url + path,
-                params=dict(params),
-                auth=self._key,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                body = answer.raw.read(LARGEST_BODY + 1, decode_content=True)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as broken:
-            raise _unreachable(broken) from None
-        if len(body) > LARGEST_BODY:
-            raise errors.BadRequest(f"the answer is larger than {LARGEST_BODY >> 20} MiB")
-        reply = Reply(body, datetime.now(UTC), _date(answer.headers.get("Date")))
-        try:
-            return read(answer.status_code, reply, answer.headers.get("Retry-After"))
+            return read(answer.status, reply, answer.header("retry-after"))
         except errors.Transient as error:
-            # At once, before this thread sends what waits for it.
+            # At once, before anything is sent that waits for the connection.
             if 0 < error.wait < self._patience:  # beyond, it is given up, not waited for
                 self._budget.close_for(error.wait)
             raise
 
 
-def _unreachable(broken: Exception) -> errors.ApiError:
-    """Say what broke by its kind: the text of such exceptions may bear the URL's parameters."""
-    if isinstance(broken, requests.exceptions.SSLError):
+def _unreachable(code: int) -> errors.ApiError:
+    """Say what broke by its kind: libcurl's own words may bear the URL's parameters."""
+    if code in _TLS:
         return errors.ApiError("no safe connection can be made (TLS); check base_url and the CA")
-    if isinstance(broken, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+    if code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL):
         return errors.BadRequest("base_url is no usable address; correct it")
-    if isinstance(broken, requests.Timeout | urllib3.exceptions.TimeoutError):
+    if code == pycurl.E_OPERATION_TIMEDOUT:
         return errors.Unreachable("the server did not answer in time")
-    if isinstance(broken, requests.exceptions.ConnectionError):
+    if code in _NOT_REACHED:
         return errors.Unreachable("the server can't be reached; check base_url and the network")
     return errors.Unreachable("the answer broke off")
 
 
+_TLS = frozenset(
+    {
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_ISSUER_ERROR,
+    }
+)
+_NOT_REACHED = frozenset(
+    {
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_CONNECT,
+    }
+)
+
+
+@lru_cache(maxsize=16)
 def _date(header: str | None) -> datetime | None:
     """Read an HTTP date; one that names no zone is UTC, as all of them should be."""
     with suppress(ValueError, TypeError):

@@ -3,15 +3,13 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import requests
-
 from pipelines.budget import Budget
+from pipelines.connections import Connections, Timeout
 from pipelines.cursor import BEGINNING, Cursor
 from pipelines.errors import ConfigurationError
 from pipelines.gptbots.api import GptbotsApi
@@ -67,15 +65,14 @@ Task = GptbotsTask | OkchatTask
 
 @dataclass(frozen=True)
 class Wire:
-    """What all requests share: connections, the threads that wait for answers, the budgets.
+    """What all requests share: connections and budgets.
 
     The budgets' files lie in the folder `slots`; without one they are the process's own.
     """
 
-    http: requests.Session
-    pool: Executor
+    connections: Connections
     patience: float = PATIENCE
-    timeout: tuple[float, float] = TIMEOUT
+    timeout: Timeout = TIMEOUT
     budgets: dict[str, Budget] = field(default_factory=dict, repr=False)
     slots: Path | None = None
 
@@ -84,8 +81,8 @@ class Wire:
         shared = of.base_url + key.value
         if shared not in self.budgets:
             self.budgets[shared] = Budget(of.requests_per_minute, file=self._file(of, bot))
-        budget, patience = self.budgets[shared], (self.patience, self.timeout)
-        return Client(of.base_url, key, bot, budget, self.http, self.pool, *patience)
+        waits = (self.budgets[shared], self.connections, self.patience, self.timeout)
+        return Client(of.base_url, key, bot, *waits)
 
     def _file(self, of: Gptbots | Okchat, bot: str) -> Path | None:
         """Return where the budget of a bot is kept: its name may hold anything, a file's not."""

@@ -14,8 +14,8 @@ from pipelines.errors import ApiError
 from pipelines.jobs import BotName
 from pipelines.reading import Reading
 
-READY_ROWS = 100_000
-"""Rows that may wait to be loaded; beyond it reading pauses."""
+READY_ROWS = 200_000
+"""Rows that may wait to be loaded, no fewer than are taken at once; beyond it reading pauses."""
 
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Reader:
         self._ready_rows = 0
         self._changed = threading.Condition()
         self._broken: BaseException | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop()
         self._room = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,17 +13,18 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from pipelines import http, live, tables
-from pipelines.chunk import Audit, Chunk, batch, behind, by_bot, chunks
+from pipelines import live, tables
+from pipelines.chunk import Audit, Chunk, batch, behind, chunks
+from pipelines.connections import Connections
 from pipelines.cursor import Cursor
 from pipelines.errors import ApiError, WarehouseBusy
 from pipelines.gptbots.history import Expected
 from pipelines.interpret import Rejected, rejected_id
 from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
 from pipelines.loader import Loader
-from pipelines.news import News, news
+from pipelines.news import News, by_bot, news
 from pipelines.outcome import BotOutcome, Outcome
-from pipelines.reader import Job, Question, Reader
+from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
 from pipelines.source import Batch
@@ -32,7 +32,7 @@ from pipelines.warehouse import connect, has_tables, known
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
-CHUNK_ROWS = 50_000
+CHUNK_ROWS = READY_ROWS
 """Rows of one commit, about; a run that dies loses no more than that and what is ahead."""
 CHUNK_SECONDS = 30.0
 """A commit at least so often, where rows come slowly."""
@@ -111,11 +111,10 @@ class Run:
         self._rejected: defaultdict[BotName, set[tuple[str, str]]] = defaultdict(set)
 
     def __enter__(self) -> Self:
-        pool = self._open.enter_context(ThreadPoolExecutor(CONCURRENCY, "request"))
-        session = self._open.enter_context(http.session(CONCURRENCY))
+        connections = self._open.enter_context(Connections(CONCURRENCY))
         self._open.enter_context(self._reader)
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
-        wire = Wire(session, pool, self._patience, slots=self.settings.work / "budget")
+        wire = Wire(connections, self._patience, slots=self.settings.work / "budget")
         self.tasks = tasks(self.settings, at, wire)
         self._after = self.look(live.last_change)
         self._began = datetime.now(UTC)

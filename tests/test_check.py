@@ -196,7 +196,7 @@ def test_a_busy_key_is_a_good_key(kind: str, sim: Simulator, configured: Setting
         ("cut_json", "the answer is no ", "correct sources.{}.base_url"),
         (
             "reset",
-            "the server can't be reached",
+            "the answer broke off",
             "check sources.{}.base_url and the network, or try again later",
         ),
         (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipelines import http
 from pipelines.budget import Budget
+from pipelines.connections import Connections
 from pipelines.gptbots.api import GptbotsApi
 from pipelines.http import Client, Key
 from pipelines.okchat.api import OkchatApi
@@ -83,8 +82,8 @@ def swept(upstream: Simulator, name: str, size: int = 100) -> set[str]:
 
 def _with_client(upstream: Simulator, key: Key, run: Callable[[Client], Awaitable[T]]) -> T:
     async def main() -> T:
-        with http.session(4) as session, ThreadPoolExecutor(4) as pool:
-            client = Client(upstream.url, key, "bot", Budget(50_000), session, pool, 20.0)
+        with Connections(4) as connections:
+            client = Client(upstream.url, key, "bot", Budget(50_000), connections, 20.0)
             return await run(client)
 
     return asyncio.run(main())

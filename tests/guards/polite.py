@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import pycurl
 from project import bot
 
 from guards.guard import Guard, always, around, put
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     import pytest
-    import requests
 
     from guards.guard import Steps
     from guards.scene import Scene
@@ -55,12 +55,11 @@ def small_windows(patched: pytest.MonkeyPatch) -> None:
     patched.setattr("pipelines.jobs._SMALLEST_WINDOW", 200)
 
 
-def redirects_followed(session: Callable[[int], requests.Session]) -> object:
-    def made(connections: int) -> requests.Session:
-        found = session(connections)
-        get = found.get
-        found.get = lambda *a, **b: get(*a, **b | {"allow_redirects": True})  # type: ignore[method-assign]
-        return found
+def redirects_followed(make: Callable[[], pycurl.Curl]) -> object:
+    def made() -> pycurl.Curl:
+        curl = make()
+        curl.setopt(pycurl.FOLLOWLOCATION, 1)
+        return curl
 
     return made
 
@@ -232,7 +231,7 @@ GUARDS = [
         "a token is stored",
     ),
     Guard(
-        10, "redirects are refused", around("pipelines.http.session", redirects_followed),
+        10, "redirects are refused", around("pipelines.connections._curl", redirects_followed),
         a_server_redirects, "the key went elsewhere",
     ),
     Guard(

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import tables
+from pipelines.batch import Batch
 from pipelines.cursor import Cursor
 from pipelines.jobs import BotName
 from pipelines.news import News, by_bot
 from pipelines.reading import Reading
-from pipelines.source import Batch
 
 APPENDED = 5_000
 """Conversations, none of them known, that are appended; fewer are merged like all others.

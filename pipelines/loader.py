@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import source, tables, warehouse
+from pipelines import tables, warehouse
+from pipelines.batch import Batch
 from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
-from pipelines.source import Batch
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import dlt
     import pyarrow as pa
 
+_ANY_SOURCE = "gptbots"
+"""Under whose name that is loaded which is no source's."""
 _DEFAULTS = {
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
     "LOAD__WORKERS": "4",
@@ -66,7 +68,7 @@ class Loader:
             WarehouseBusy, WarehouseFailed, Stopped: as `load`.
         """
         if self._prepared and self._lacking:
-            self.load(next(iter(source.SOURCES)), Batch(), {})
+            self.load(_ANY_SOURCE, Batch(), {})
 
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":
@@ -85,7 +87,7 @@ class Loader:
         if not audit:
             return
         if not self._prepared:
-            self.load(next(iter(source.SOURCES)), Batch(rest=audit), {})
+            self.load(_ANY_SOURCE, Batch(rest=audit), {})
             return
         with warehouse.connect(self._path) as connection:
             connection.begin()
@@ -111,6 +113,8 @@ class Loader:
         from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
         from dlt.common.runtime import signals  # noqa: PLC0415 - see _pipeline
         from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: PLC0415 - see _pipeline
+
+        from pipelines import source  # noqa: PLC0415 - see _pipeline
 
         try:
             # dlt puts signals off while it runs and forgets those that come too late for it.

@@ -14,6 +14,7 @@ import filelock
 import pyarrow as pa
 
 from pipelines import live, tables
+from pipelines.batch import Batch
 from pipelines.chunk import Audit, Chunk, batch, behind, chunks
 from pipelines.connections import Connections
 from pipelines.cursor import Cursor
@@ -27,7 +28,6 @@ from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
-from pipelines.source import Batch
 from pipelines.warehouse import connect, has_tables, known
 
 CONCURRENCY = 8

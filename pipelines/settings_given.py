@@ -1,25 +1,24 @@
 """What the user gave, still untyped: dlt's files and the environment.
 
-dlt says which files count (those in `.dlt`, and its own in the home directory) and in which
-order: environment, then secrets, then configuration. Its run context is not started for it:
-that would start its logging and telemetry too.
+Which files count (those in `.dlt`, and dlt's own in the home directory) and in which order
+(environment, then secrets, then configuration) is as dlt has it, which the tests compare; but
+dlt itself is not asked: to import it costs more than the rest of a sync that finds nothing new.
 """
 
 import os
+import tempfile
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipelines.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from dlt.common.configuration.providers import ConfigProvider
-
 CONFIG = Path(".dlt/config.toml")
 SECRETS = Path(".dlt/secrets.toml")
+_MOUNTED = "/run/secrets"
+_ROOTS_OWN = Path("/var/dlt")
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,24 @@ def files() -> tuple[list[File], list[str]]:
 
 
 def _paths() -> Iterator[tuple[Path, bool]]:
-    from dlt.common.runtime.run_context import RunContext  # noqa: PLC0415 - see _providers
-
-    context = RunContext(None)
-    ours, shared = Path(context.settings_dir), Path(context.global_dir)
+    ours, shared = folders()
     for name in (CONFIG.name, SECRETS.name):
         yield ours / name, True
         if shared.absolute() != ours.absolute():
             yield shared / name, False
+
+
+def folders() -> tuple[Path, Path]:
+    """Return the folder of this project's files, and that of all projects of this user."""
+    name = os.environ.get("DLT_CONFIG_FOLDER", ".dlt")
+    ours = Path(os.environ.get("DLT_PROJECT_DIR", ".")) / name
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return ours, _ROOTS_OWN
+    home = Path("~").expanduser()
+    if not os.access(home, os.W_OK | os.X_OK):
+        return ours, Path(tempfile.gettempdir(), "dlt")
+    data = os.environ.get("XDG_DATA_HOME")
+    return ours, home / name if data is None or (home / name).is_dir() else Path(data, "dlt")
 
 
 def _tables(path: Path) -> Mapping[str, object]:
@@ -75,19 +84,16 @@ class Given:
     """The values that the user gave, as dlt finds them."""
 
     def __init__(self) -> None:
-        self._providers = _providers()
+        self._documents = [_joined(SECRETS.name), _joined(CONFIG.name)]
 
     def value(self, path: str, *, is_secret: bool = False) -> object:
         """Return the value at a dotted path, None where there is none."""
-        from dlt.common.typing import TSecretValue  # noqa: PLC0415 - see _providers
-
-        *sections, key = path.split(".")
-        for provider in self._providers:
-            hint = TSecretValue if is_secret else str  # dlt looks for secrets in more places
-            found: object = provider.get_value(key, hint, "", *sections)[0]
-            if found is not None:
-                return found
-        return None
+        keys = path.split(".")
+        found: object = _of_environment(*keys, is_secret=is_secret)
+        for document in self._documents:
+            if found is None:
+                found = _at(document, keys)
+        return found
 
     def bots(self, path: str, fields: Collection[str]) -> Mapping[str, object]:
         """Return the bots of a source by name, keys from the environment put in.
@@ -107,35 +113,62 @@ class Given:
     def _overriding(self, path: str, bot: str, fields: Collection[str]) -> Mapping[str, str]:
         found = {}
         for field in fields:
-            text = self._of_environment(*path.split("."), bot, field)
+            text = _of_environment(*path.split("."), bot, field, is_secret=True)
             if text is not None:
                 found[field] = text
         return found
 
-    def _of_environment(self, *path: str) -> str | None:
-        """Return a secret of the environment.
 
-        dlt looks into /run/secrets too, and puts what it finds into the environment, stripped.
-        """
-        from dlt.common.typing import TSecretValue  # noqa: PLC0415 - see _providers
-
-        *sections, key = path
-        _, name = self._providers[0].get_value(key, TSecretValue, "", *sections)
-        return os.environ.get(name)
+def _of_environment(*path: str, is_secret: bool) -> str | None:
+    """Return a value of the environment, or a mounted secret, which goes before."""
+    name = "__".join(path).upper()
+    return (_mounted(name) if is_secret else None) or os.environ.get(name)
 
 
-def _providers() -> "list[ConfigProvider]":
-    """Read the files anew; dlt keeps what it has read.
+def _mounted(name: str) -> str | None:
+    """Return a secret as Kubernetes (a file in a folder) or Compose (a file) mounts it."""
+    file = Path(_MOUNTED, name.lower().replace("_", "-"))
+    try:
+        return (file / file.name if file.is_dir() else file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+
+
+def _at(document: object, keys: Collection[str]) -> object:
+    for key in keys:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document
+
+
+def _joined(name: str) -> Mapping[str, object]:
+    """Read a file anew, the one of all projects below that of this one.
 
     Raises:
-        ConfigurationError: dlt can't read what passed for TOML here.
+        ConfigurationError: dlt can't join them.
     """
-    # Half a second that `--help` need not spend.
-    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415
-    from dlt.common.runtime.run_context import RunContext  # noqa: PLC0415
+    ours, shared = (folder / name for folder in folders())
+    if not (ours.exists() and shared.exists()) or ours.absolute() == shared.absolute():
+        return {**_tables(shared), **_tables(ours)}
+    _join_as_dlt_does()
+    return _over(_tables(ours), _tables(shared))
+
+
+def _over(upper: Mapping[str, object], lower: Mapping[str, object]) -> Mapping[str, object]:
+    """Lay one document over another."""
+    found = {**lower, **upper}
+    for key in upper.keys() & lower.keys():
+        above, below = upper[key], lower[key]
+        if isinstance(above, Mapping) and isinstance(below, Mapping):
+            found[key] = _over(above, below)
+    return found
+
+
+def _join_as_dlt_does() -> None:
+    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - rare
+    from dlt.common.runtime.run_context import RunContext  # noqa: PLC0415 - as above
 
     try:
-        return RunContext(None).initial_providers()
+        RunContext(None).initial_providers()
     except ConfigurationException:
         fault = (
             f"dlt can't join {CONFIG} or {SECRETS} with the file of that name in its own folder; "

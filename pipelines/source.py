@@ -5,7 +5,6 @@ read of its bot, keeps the cursor, and says how its table is written.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,20 +14,8 @@ import pyarrow.compute as pc
 from dlt.extract import DltResource
 
 from pipelines import tables
+from pipelines.batch import Batch
 from pipelines.cursor import FIELDS, Cursor, resource_name
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one run loads of one source: new rows a bot, and whole tables for the rest.
-
-    With `appends`, no key of what was read of conversations is in the warehouse or comes twice:
-    a merge would find nothing to replace, at several times the cost.
-    """
-
-    conversations: Mapping[str, pa.Table] = field(default_factory=dict)
-    rest: Mapping[str, pa.Table] = field(default_factory=dict)
-    appends: bool = False
 
 
 @dlt.source(name="gptbots", max_table_nesting=0)

@@ -7,13 +7,19 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
+from typing import Any
 
 import pytest
+import tomlkit
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.runtime import run_context
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pipelines
+from pipelines import settings_given
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Gptbots, Okchat, Settings, load
 
@@ -307,10 +313,7 @@ def test_a_key_may_be_a_mounted_secret(
     tmp_path: Path, secrets: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "SOURCES__GPTBOTS__BOTS__SUPPORT__API_KEY"
-    monkeypatch.setenv(name, "")  # so that what dlt puts there is taken out again
-    monkeypatch.delenv(name)
-    mounted = "dlt.common.configuration.providers.environ.SECRET_STORAGE_PATH"
-    monkeypatch.setattr(mounted, str(tmp_path / "%s"))
+    monkeypatch.setattr(settings_given, "_MOUNTED", tmp_path)
     (tmp_path / name.lower().replace("_", "-")).write_text("key-12\n")
     secrets(BOT)
     assert keys_of(load()) == {"support": "key-12"}
@@ -395,15 +398,67 @@ def test_the_module_does_not_import_dlt() -> None:
     assert _python("import sys, pipelines.settings; sys.exit('dlt' in sys.modules)") == 0
 
 
-def test_reading_starts_none_of_dlt_s_runtime() -> None:
+def test_reading_imports_no_dlt() -> None:
     code = """
         import pipelines.settings, sys
         pipelines.settings.load(need_bots=False)
-        from dlt.common.configuration.container import Container
-        from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-        sys.exit(PluggableRunContext in Container())
+        sys.exit("dlt" in sys.modules)
     """
     assert _python(dedent(code)) == 0
+
+
+TREES = st.recursive(
+    st.integers() | st.booleans() | st.text("ab", max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+DOCUMENTS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
+
+
+@pytest.mark.parametrize("variables", [{}, {"DLT_PROJECT_DIR": "p"}, {"DLT_CONFIG_FOLDER": "c"}])
+@pytest.mark.parametrize("is_root", [True, False])
+@pytest.mark.parametrize("home", ["home", "nowhere"])
+@pytest.mark.parametrize("data", [None, "data"])
+def test_the_folders_are_dlt_s(  # noqa: PLR0913 - each case by its name
+    variables: dict[str, str],
+    home: str,
+    data: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_root: bool,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if is_root else 1)
+    for name, value in {**variables, **({"XDG_DATA_HOME": data} if data else {})}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(run_context, "DOT_DLT", os.environ.get("DLT_CONFIG_FOLDER", ".dlt"))
+    context = run_context.RunContext(None)
+    wanted = Path(context.settings_dir), Path(context.global_dir)
+    assert settings_given.folders() == wanted
+
+
+@given(ours=DOCUMENTS, shared=DOCUMENTS, secret=DOCUMENTS, place=st.text("abc", min_size=1))
+def test_values_are_those_that_dlt_finds(
+    ours: dict[str, Any], shared: dict[str, Any], secret: dict[str, Any], place: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patched, TemporaryDirectory() as folder:
+        patched.chdir(folder)
+        patched.setattr(settings_given, "_ROOTS_OWN", Path(folder, "home/.dlt"))
+        patched.setattr(run_context, "global_dir", lambda: f"{folder}/home/.dlt")
+        patched.setenv("HOME", f"{folder}/home")
+        files = {"home/.dlt/config": shared, ".dlt/config": ours, ".dlt/secrets": secret}
+        for name, document in files.items():
+            Path(f"{name}.toml").parent.mkdir(parents=True, exist_ok=True)
+            Path(f"{name}.toml").write_text(tomlkit.dumps(document), encoding="utf-8")
+        try:
+            providers = run_context.RunContext(None).initial_providers()
+        except ConfigurationException:
+            return
+        *sections, key = list(place)
+        found = (provider.get_value(key, str, "", *sections)[0] for provider in providers)
+        wanted = next((value for value in found if value is not None), None)
+        assert settings_given.Given().value(".".join(place)) == wanted
 
 
 # What is wrong

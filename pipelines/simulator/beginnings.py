@@ -29,6 +29,11 @@ def begin(home: Account, begun: Sequence[int], until: int, dice: Dice) -> Iterat
     return make(home, begun, until, dice)
 
 
+def _last(begun: int, stretch: int, until: int) -> int:
+    """Return the last activity; of one that goes on beyond `until`, somewhere before that."""
+    return begun + (stretch if begun + stretch <= until else stretch % (until - begun + 1))
+
+
 def _gptbots(home: Account, begun: Sequence[int], until: int, dice: Dice) -> Iterator[Conversation]:
     rng, count = dice.rng, len(begun)
     drawn = zip(
@@ -44,7 +49,7 @@ def _gptbots(home: Account, begun: Sequence[int], until: int, dice: Dice) -> Ite
     for moment, stretch, *rest in drawn:
         serial = next(dice.serials)
         made = f"{moment // 1_000_000:08x}{rng.getrandbits(40):010x}{serial:06x}"
-        last = min(moment + stretch, until) // 1000
+        last = _last(moment, stretch, until) // 1000
         yield GptbotsConversation(home, serial, made, rest[0], last, *rest[1:])
 
 
@@ -61,7 +66,7 @@ def _okchat(home: Account, begun: Sequence[int], until: int, dice: Dice) -> Iter
     )
     for moment, stretch, platform, user, text, traits in drawn:
         created = moment - moment % traits.cuts[0]
-        last = min(moment + stretch, until)
+        last = _last(moment, stretch, until)
         is_open = traits.stays_open or last > until - DAY
         yield OkchatConversation(
             home,

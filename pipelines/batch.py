@@ -1,0 +1,19 @@
+"""What one load brings, laid out for dlt (`source.py`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one run loads of one source: new rows a bot, and whole tables for the rest.
+
+    With `appends`, no key of what was read of conversations is in the warehouse or comes twice:
+    a merge would find nothing to replace, at several times the cost.
+    """
+
+    conversations: Mapping[str, pa.Table] = field(default_factory=dict)
+    rest: Mapping[str, pa.Table] = field(default_factory=dict)
+    appends: bool = False

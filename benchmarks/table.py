@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, tuple[Measure, str]] = {
     "connections": (connections, ".0f"),
     "requests": (requests, ",.0f"),
 }
-TIMES = "wall, as ours"
+TIMES = "wall ÷ ours"
 MET = {True: "met", False: "**missed**", None: ""}
 
 

@@ -38,9 +38,8 @@ format: $(READY) ## let the formatters do their work
 try-superset: $(READY) ## Superset on the published file while syncs run (downloads hundreds of MB)
 	$(BIN)/python docs/superset/try.py
 
-bench: $(READY) ## the benchmarks of the README
-	$(BIN)/python benchmarks/simulator_speed.py
-	$(BIN)/python benchmarks/run.py
+bench: $(READY) ## Convoy beside its peers and the floor (hours; ARGS="--only W1 W5 --scale 0.1" for a part)
+	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 lock: $(READY) ## pin versions and hashes anew (no addresses)
 	$(BIN)/python -m piptools compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --no-strip-extras \

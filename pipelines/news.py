@@ -119,6 +119,10 @@ def _newest(rows: pa.Table) -> pa.Table:
 
 def _compared(read: pa.Table, known: Known, after: datetime | None) -> News:
     """Compare rows; `newest` holds all that are no older than what is known."""
+    all_first = not any(map(len, (known.conversations, known.last_messages, known.changes)))
+    if not len(read):
+        nothing = [table.schema.empty_table() for table in (*tables.READ, tables.CONVERSATIONS)]
+        return News(*nothing, all_first=all_first)
     with duckdb.connect() as memory:
         memory.execute("set TimeZone = 'UTC'")
         memory.register("read", read)
@@ -133,7 +137,7 @@ def _compared(read: pa.Table, known: Known, after: datetime | None) -> News:
             .to_arrow_table()
             .cast(tables.CONVERSATION_CHANGES.schema),
             memory.execute(_VERSIONS).to_arrow_table().cast(tables.CONVERSATIONS.schema),
-            not any(map(len, (known.conversations, known.last_messages, known.changes))),
+            all_first,
         )
 
 

@@ -134,7 +134,7 @@ class _Recount:
         if thorough:
             bots = self._read_differing(bots, thorough=True)
         for last in range(1, ROUNDS + 1):
-            bots = self._disagreeing(bots)
+            bots = self._disagreeing(bots) if bots else bots
             if bots and last < ROUNDS:
                 bots = self._read_differing(bots)
         for name in bots:
@@ -190,6 +190,8 @@ class _Recount:
     def _newly_unreadable(self, name: BotName) -> int:
         """Count what can't be read and is not known as it was when it could be."""
         ids = self._run.unreadable[name].values()
+        if not ids:
+            return 0
         query = partial(live.activities, source=name.source, ids={i for i in ids if i})
         known = self._run.look(query) or {}
         return sum(i not in known for i in ids)

@@ -28,7 +28,7 @@ from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
-from pipelines.warehouse import connect, has_tables, known
+from pipelines.warehouse import NOTHING_KNOWN, Known, connect, has_tables, known, told
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
@@ -101,6 +101,9 @@ class Run:
         self._audit = Audit()
         self._reader = Reader()
         self._open = ExitStack()
+        self._looking = ExitStack()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._expected: dict[str, Expected] | None = None
         self.outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
         self.tasks: Mapping[BotName, Task] = {}
         self._after: datetime | None = None
@@ -126,6 +129,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.let_go()
         self._open.close()
 
     @property
@@ -136,31 +140,56 @@ class Run:
     def read(self, jobs: Mapping[BotName, Job], keeper: Keeper) -> None:
         """Read until nothing is left to read; hand over what is ready now and then."""
         self._reader.start(jobs)
-        while taken := self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress):
+        while taken := self._take():
             for chunk in chunks(taken):
                 self.keep(chunk, keeper)
         self.progress()
 
+    def _take(self) -> list[tuple[BotName, Reading]]:
+        self.let_go()
+        return self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress)
+
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:
         """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""
         read = chunk.read
-        held = known(self.settings.warehouse, chunk.source, read["conversation_id"])
-        fresh = news(read, held, self._after)
+        fresh = news(read, self.known(chunk.source, read), self._after)
         keeper.take(chunk, fresh)
         self._learn(chunk)
 
+    def known(self, source: str, read: pa.Table) -> Known:
+        """Return what is stored of the conversations of a reading."""
+        ids = read["conversation_id"]
+        stored = self.look(partial(known, source=source, ids=ids)) if len(ids) else None
+        return stored or NOTHING_KNOWN
+
     def ask(self, questions: Mapping[BotName, Question[T]]) -> dict[BotName, T]:
         """Ask something of several bots at once; those that fail are left out."""
+        if questions:
+            self.let_go()
         answers = self._reader.ask(questions)
         self.progress()
         return answers
 
     def look(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T | None:
-        """Ask the warehouse; None while there is none."""
-        if not self.settings.warehouse.exists():
+        """Ask the warehouse; None while there is none.
+
+        It stays open until something is waited for or written: each opening takes its time.
+        """
+        if self._connection is None and self.settings.warehouse.exists():
+            connection = self._looking.enter_context(connect(self.settings.warehouse))
+            if has_tables(connection):
+                self._connection = connection
+            else:
+                self._looking.close()
+        if self._connection is None:
             return None
-        with connect(self.settings.warehouse) as connection:
-            return query(connection) if has_tables(connection) else None
+        with told(self.settings.warehouse):
+            return query(self._connection)
+
+    def let_go(self) -> None:
+        """Close the warehouse, so that others can have it."""
+        self._connection = None
+        self._looking.close()
 
     def load(self, chunk: Chunk, fresh: News, *, moving: bool) -> None:
         """Load what a chunk brings, with its certificates; move the cursors or leave them."""
@@ -168,11 +197,13 @@ class Run:
         cursors = self._cursors(chunk.source) if moving else {}
         late = behind(fresh, cursors) if moving else None
         if fresh or late:
+            self._will_write()
             self._loader.load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
         self.count(chunk, fresh)
 
     def mark(self, name: BotName, gone: live.Gone) -> None:
         """Mark conversations as deleted upstream."""
+        self._will_write()
         with connect(self.settings.warehouse) as connection:
             marked = live.mark_deleted(connection, name.source, gone, datetime.now(UTC))
         self.outcome.bots[name].deleted += marked
@@ -185,6 +216,7 @@ class Run:
         """Load rows that no cursor follows, by the names of their tables."""
         filled = {name: rows for name, rows in rest.items() if len(rows)}
         if filled:
+            self._will_write()
             self._loader.load(source, Batch(rest=filled), {})
 
     def note(
@@ -198,11 +230,19 @@ class Run:
 
     def complete_tables(self) -> None:
         """Make the tables that a warehouse of an earlier version lacks."""
+        self._will_write()
         self._loader.complete()
 
     def write_audit(self) -> None:
         """Write the audit trail as far as it is."""
-        self._loader.note(self._audit.take())
+        if audit := self._audit.take():
+            self._will_write()
+            self._loader.note(audit)
+
+    def _will_write(self) -> None:
+        """Let go of the warehouse, and forget what was known of it."""
+        self.let_go()
+        self._expected = None
 
     def finish(self, *, write: bool = True) -> None:
         """Write what is left of the audit trail, and why bots failed."""
@@ -232,10 +272,12 @@ class Run:
 
     def expected(self, names: Collection[BotName]) -> dict[BotName, Expected]:
         """Return what is known of GPTBots bots now."""
-        starts = {name.bot: self.tasks[name].cursor.start for name in names}
-        query = partial(live.expected, since=self.since, starts=starts)
-        found = self.look(query) or {}
-        return {name: found.get(name.bot, Expected(recent={})) for name in names}
+        if self._expected is None:
+            bots = {n.bot: t for n, t in self.tasks.items() if isinstance(t, GptbotsTask)}
+            starts = {bot: task.cursor.start for bot, task in bots.items()}
+            query = partial(live.expected, since=self.since, starts=starts)
+            self._expected = (self.look(query) if bots else None) or {}
+        return {name: self._expected.get(name.bot, Expected(recent={})) for name in names}
 
     @property
     def since(self) -> datetime:

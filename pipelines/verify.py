@@ -14,7 +14,6 @@ from pipelines.reconcile import reconcile
 from pipelines.run import Run, Tell, locked
 from pipelines.settings import Settings
 from pipelines.sync import Loading, full_jobs
-from pipelines.warehouse import known
 
 
 @dataclass
@@ -124,7 +123,7 @@ class Findings:
     def _note(self, chunk: Chunk, ids: list[str]) -> None:
         read = chunk.read
         of = dict(zip(read["conversation_id"].to_pylist(), read["bot"].to_pylist(), strict=True))
-        stored = known(self._run.settings.warehouse, chunk.source, read["conversation_id"])
+        stored = self._run.known(chunk.source, read)
         lives = {
             row["conversation_id"]
             for row in stored.conversations.select(["conversation_id", "deleted_at"]).to_pylist()

@@ -21,6 +21,9 @@ class Known:
     changes: pa.Table
 
 
+NOTHING_KNOWN = Known(*(table.schema.empty_table() for table in tables.READ))
+
+
 @contextmanager
 def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse, instants in UTC.
@@ -34,12 +37,25 @@ def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyC
     except duckdb.Error as error:
         raise translated(error, path) from None
     try:
-        connection.execute("set TimeZone = 'UTC'")
-        yield connection
-    except duckdb.Error as error:
-        raise translated(error, path) from None
+        with told(path):
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Tell what DuckDB says of a warehouse in plain words.
+
+    Raises:
+        WarehouseBusy: another process writes to it.
+        WarehouseFailed: it can't be read or written.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        raise translated(error, path) from None
 
 
 def translated(error: BaseException, path: Path) -> ConvoyError:
@@ -54,21 +70,15 @@ def translated(error: BaseException, path: Path) -> ConvoyError:
     return WarehouseFailed(f"{path}: {message}")
 
 
-def known(path: Path, source: str, ids: pa.Array) -> Known:
-    """Return what is stored of these conversations; nothing where there is no warehouse yet."""
-    if not path.exists():
-        return _nothing()
-    with connect(path) as connection:
-        if not has_tables(connection):
-            return _nothing()
-        wanted = pa.table({"conversation_id": ids})
-        connection.register("wanted", wanted)
-        return Known(
-            *(
-                connection.execute(sql, [source]).to_arrow_table()
-                for sql in (_CONVERSATIONS, _LAST_MESSAGES, _CHANGES)
-            )
+def known(connection: duckdb.DuckDBPyConnection, source: str, ids: pa.Array) -> Known:
+    """Return what is stored of these conversations."""
+    connection.register("wanted", pa.table({"conversation_id": ids}))
+    return Known(
+        *(
+            connection.execute(sql, [source]).to_arrow_table()
+            for sql in (_CONVERSATIONS, _LAST_MESSAGES, _CHANGES)
         )
+    )
 
 
 def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -82,14 +92,6 @@ def lacking(connection: duckdb.DuckDBPyConnection) -> list[tables.Table]:
     sql = "select table_name from information_schema.tables where table_schema = ?"
     there = {name for (name,) in connection.execute(sql, [tables.DATASET]).fetchall()}
     return [table for table in tables.ALL if table.name not in there]
-
-
-def _nothing() -> Known:
-    return Known(
-        tables.CONVERSATIONS.schema.empty_table(),
-        tables.LAST_MESSAGES.schema.empty_table(),
-        tables.CONVERSATION_CHANGES.schema.empty_table(),
-    )
 
 
 def _columns(table: tables.Table) -> str:

@@ -24,7 +24,7 @@ _ANY_SOURCE = "gptbots"
 """Under whose name that is loaded which is no source's."""
 _DEFAULTS = {
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
-    "LOAD__WORKERS": "4",
+    "LOAD__WORKERS": "1",  # DuckDB uses all cores for one file; several take memory each
 }
 
 # Rejected rows are merged on their key, as dlt would.
@@ -118,7 +118,8 @@ class Loader:
 
         try:
             # dlt puts signals off while it runs and forgets those that come too late for it.
-            with signals.intercepted_signals():
+            # The file stays open meanwhile: dlt would open and close it seven times.
+            with signals.intercepted_signals(), warehouse.connect(self._path):
                 self._pipeline.run(
                     source.SOURCES[name](batch, cursors), loader_file_format="parquet"
                 ).raise_on_failed_jobs()

@@ -121,8 +121,8 @@ def _compared(read: pa.Table, known: Known, after: datetime | None) -> News:
     """Compare rows; `newest` holds all that are no older than what is known."""
     all_first = not any(map(len, (known.conversations, known.last_messages, known.changes)))
     if not len(read):
-        nothing = [table.schema.empty_table() for table in (*tables.READ, tables.CONVERSATIONS)]
-        return News(*nothing, all_first=all_first)
+        conversations, messages, changes = (t.schema.empty_table() for t in tables.READ)
+        return News(conversations, messages, changes, conversations, all_first)
     with duckdb.connect() as memory:
         memory.execute("set TimeZone = 'UTC'")
         memory.register("read", read)

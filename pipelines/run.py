@@ -114,6 +114,7 @@ class Run:
         self._rejected: defaultdict[BotName, set[tuple[str, str]]] = defaultdict(set)
 
     def __enter__(self) -> Self:
+        pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
         connections = self._open.enter_context(Connections(CONCURRENCY))
         self._open.enter_context(self._reader)
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
@@ -140,14 +141,17 @@ class Run:
     def read(self, jobs: Mapping[BotName, Job], keeper: Keeper) -> None:
         """Read until nothing is left to read; hand over what is ready now and then."""
         self._reader.start(jobs)
-        while taken := self._take():
-            for chunk in chunks(taken):
-                self.keep(chunk, keeper)
+        while self._keep_ready(keeper):
+            pass
         self.progress()
 
-    def _take(self) -> list[tuple[BotName, Reading]]:
+    def _keep_ready(self, keeper: Keeper) -> bool:
+        """Wait for what is ready and hand it over; False where there was nothing any more."""
         self.let_go()
-        return self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress)
+        taken = self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress)
+        for chunk in chunks(taken):
+            self.keep(chunk, keeper)
+        return bool(taken)  # gone from memory before the next is waited for
 
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:
         """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""

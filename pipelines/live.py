@@ -35,6 +35,9 @@ def expected(
     counts = dict(connection.execute(_COUNTS, [since]).fetchall())
     nameless = dict(connection.execute(_NAMELESS).fetchall())
     ids = _grouped(connection.execute(_IDS).fetchall())
+    many = {bot for (bot,) in connection.execute(_MANY).fetchall()}
+    few = [row for row in rows if row["bot"] not in many]
+    connection.register("few", pa.Table.from_pylist(few, _STARTS))
     recent = _grouped(connection.execute(_RECENT).fetchall())
     before = {bot: rest for bot, *rest in connection.execute(_BEFORE).fetchall()}
     return {
@@ -42,7 +45,7 @@ def expected(
             counts=counts,
             nameless=nameless.get(bot, 0),
             bot_ids=frozenset(i for (i,) in ids.get(bot, [])),
-            recent=_at_most_a_page(recent.get(bot, [])),
+            recent=None if bot in many else dict(recent.get(bot, [])),
             unreadable=before.get(bot, (None, False, 0))[0],
             counted_windows=before.get(bot, (None, False, 0))[1],
             largest_page=before.get(bot, (None, False, 0))[2],
@@ -125,10 +128,6 @@ def mark_deleted(
     return int(marked[0]) if marked else 0
 
 
-def _at_most_a_page(rows: list[Any]) -> dict[str, int] | None:
-    return dict(rows) if len(rows) <= LARGEST_PAGE else None
-
-
 def _grouped(rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for bot, *rest in rows:
@@ -162,12 +161,20 @@ _IDS = """
     where source = 'gptbots' and bot_id is not null
 """
 
-_RECENT = f"""
-    select c.bot, c.conversation_id, epoch_ms(c.last_activity_at)
+_MANY = f"""
+    select c.bot
     from chat.conversations as c
     join asked using (bot)
     where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= asked.start
-    qualify row_number() over (partition by c.bot) <= {LARGEST_PAGE + 1}
+    group by all
+    having count(*) > {LARGEST_PAGE}
+"""
+
+_RECENT = """
+    select c.bot, c.conversation_id, epoch_ms(c.last_activity_at)
+    from chat.conversations as c
+    join few using (bot)
+    where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= few.start
 """
 
 # A count beyond a page can only be one of the window.

@@ -40,3 +40,11 @@
 {% macro share_of_whole(measure) -%}
     coalesce({{ measure }} / nullif(sum({{ measure }}) over (), 0), 0)
 {%- endmacro %}
+
+{#
+  What marts count together: a user of an API, or a conversation without one, as a number. Two that
+  meet in one number are only counted anew together.
+#}
+{% macro party_of(source, user, id) -%}
+    hash({{ source }}, {{ user }}, case when {{ user }} is null then {{ id }} end)
+{%- endmacro %}

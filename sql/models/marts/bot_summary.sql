@@ -1,5 +1,5 @@
-with live_conversations as (
-    select * from {{ ref('conversations') }}
+with all_conversations as (
+    select * from {{ ref('int_conversations') }}
 ),
 
 bots as (
@@ -8,9 +8,16 @@ bots as (
 
 conversations as (
     select
-        *,
+        source,
+        bot_id,
+        end_user_id,
+        message_count,
+        cost_credit,
+        is_human_mode,
+        last_activity_at,
         count(*) over (partition by source, end_user_id) > 1 as came_back
-    from live_conversations
+    from all_conversations
+    where deleted_at is null
 ),
 
 measured as (

@@ -1,12 +1,19 @@
-with live_conversations as (
-    select * from {{ ref('conversations') }}
+with all_conversations as (
+    select * from {{ ref('int_conversations') }}
 ),
 
 conversations as (
     select
-        *,
+        source,
+        platform,
+        end_user_id,
+        message_count,
+        cost_credit,
+        is_human_mode,
+        last_activity_at,
         count(*) over (partition by source, end_user_id) > 1 as came_back
-    from live_conversations
+    from all_conversations
+    where deleted_at is null
 ),
 
 measured as (

@@ -19,6 +19,7 @@ all_conversations as (
         end_user_id,
         created_at,
         last_activity_at,
+        deleted_at,
         observed_at
     from {{ ref('int_conversations') }}
 ),
@@ -44,8 +45,10 @@ counted as (
     select
         coalesce(max(observed_at), timestamptz '-infinity') as read_until,
         coalesce(max(changed_at), timestamptz '-infinity') as changed_until,
+        coalesce(max(deleted_at), timestamptz '-infinity') as deleted_until,
         count(observed_at) as conversations,
-        coalesce(sum(hash(observed_at) % 4294967296) filter (where is_new), 0) as readings,
+        coalesce(sum({{ reading_of('observed_at', 'deleted_at') }}) filter (where is_new), 0)
+            as readings,
         coalesce(sum(changes), 0) as changes,
         min(counted_under) as oldest_terms,
         max(counted_under) as newest_terms
@@ -64,7 +67,9 @@ read_since as (
         ) }} as party
     from all_conversations
     cross join counted
-    where all_conversations.observed_at > counted.read_until
+    where
+        all_conversations.observed_at > counted.read_until
+        or all_conversations.deleted_at > counted.deleted_until
 ),
 
 changed_since as (
@@ -82,16 +87,22 @@ changed_since as (
 read_before as (
     select
         count(*) as conversations,
-        coalesce(sum(hash(all_conversations.observed_at) % 4294967296), 0) as readings
+        coalesce(
+            sum({{ reading_of(
+                'all_conversations.observed_at', 'all_conversations.deleted_at'
+            ) }}), 0
+        ) as readings
     from all_conversations
     cross join counted
-    where all_conversations.observed_at <= counted.read_until
+    where
+        all_conversations.observed_at <= counted.read_until
+        and coalesce(all_conversations.deleted_at <= counted.deleted_until, true)
 ),
 
 replaced as (
     select
         count(*) as conversations,
-        coalesce(sum(hash(observed_at) % 4294967296), 0) as readings
+        coalesce(sum({{ reading_of('observed_at', 'deleted_at') }}), 0) as readings
     from {{ this }}
     where
         is_new
@@ -153,6 +164,11 @@ to_count as (
     from changed_since
 ),
 
+-- Later than all builds before, though the clock was set back.
+builds as (
+    select greatest(epoch_us({{ present() }}), coalesce(max(build), 0) + 1) as build from {{ this }}
+),
+
 changes as (
     select all_changes.*
     from all_changes
@@ -175,6 +191,10 @@ conversations as (
         )
 ),
 {% else %}
+builds as (
+    select epoch_us({{ present() }}) as build
+),
+
 changes as (
     select * from all_changes
 ),
@@ -219,6 +239,7 @@ started as (
         coalesce(first_activities.first_platform, conversations.platform) as platform,
         conversations.end_user_id,
         conversations.observed_at,
+        conversations.deleted_at,
         {{ local_date('coalesce(
             conversations.created_at,
             first_activities.first_activity_at,
@@ -272,6 +293,7 @@ activities as (
         active_days.*,
         started.end_user_id,
         started.observed_at,
+        started.deleted_at,
         coalesce(
             started.started_on = active_days.activity_on
             and started.platform = active_days.platform,
@@ -311,9 +333,12 @@ booked as (
         ranked.changes,
         ranked.changed_at,
         case when ranked.is_new then ranked.observed_at end as observed_at,
-        terms.counted_under
+        case when ranked.is_new then ranked.deleted_at end as deleted_at,
+        terms.counted_under,
+        builds.build
     from ranked
     cross join terms
+    cross join builds
 ),
 
 final as (
@@ -323,9 +348,11 @@ final as (
     union all by name
     select
         touched.party,
-        terms.counted_under
+        terms.counted_under,
+        builds.build
     from touched
     cross join terms
+    cross join builds
     where touched.party not in (select booked.party from booked)
     {% endif %}
 )

@@ -1,31 +1,18 @@
-with all_conversations as (
-    select * from {{ ref('int_conversations') }}
+with conversations as (
+    select * from {{ ref('int_live_conversations') }}
 ),
 
 bots as (
     select * from {{ ref('dim_bots') }}
 ),
 
-conversations as (
-    select
-        source,
-        bot_id,
-        end_user_id,
-        message_count,
-        cost_credit,
-        is_human_mode,
-        last_activity_at,
-        count(*) over (partition by source, end_user_id) > 1 as came_back
-    from all_conversations
-    where deleted_at is null
-),
-
 measured as (
     select
         source,
         bot_id,
-        {{ conversation_measures() }}
+        {{ conversation_measures('is_user_of_bot') }}
     from conversations
+    where source is not null
     group by source, bot_id
 ),
 

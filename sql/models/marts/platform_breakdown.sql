@@ -1,27 +1,14 @@
-with all_conversations as (
-    select * from {{ ref('int_conversations') }}
-),
-
-conversations as (
-    select
-        source,
-        platform,
-        end_user_id,
-        message_count,
-        cost_credit,
-        is_human_mode,
-        last_activity_at,
-        count(*) over (partition by source, end_user_id) > 1 as came_back
-    from all_conversations
-    where deleted_at is null
+with conversations as (
+    select * from {{ ref('int_live_conversations') }}
 ),
 
 measured as (
     select
         source,
         platform,
-        {{ conversation_measures() }}
+        {{ conversation_measures('is_user_of_platform') }}
     from conversations
+    where source is not null
     group by source, platform
 ),
 

@@ -69,7 +69,7 @@ def of_models(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
 
 @pytest.fixture
 def filled(warehouse: Warehouse) -> Warehouse:
-    """Two conversations of one user, one of another on the same bot, a deleted one, one without credits."""
+    """Two conversations of one user, two of another (one deleted), one that costs nothing."""
     for name, user, day in (("a", "u", 1), ("b", "u", 2), ("c", "v", 3), ("gone", "v", 2)):
         gone = {"deleted_at": at(4)} if name == "gone" else {}
         more = {"user_id": user, "channel": "WIDGET", "message_count": day, **gone}

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from hypothesis.strategies._internal.featureflags import FeatureFlags
-from machine import ledger
+from machine import marts
 from machine.bots import BEFALLS
 from machine.deaths import PLACES
 from machine.play import Plan, Play, instant
@@ -106,7 +106,7 @@ def step(**drawn: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Cal
 class Machine(RuleBasedStateMachine):
     """Rules that change the upstream, the project, or sync; see `Play` for what must hold."""
 
-    ledger: ClassVar[ledger.Compiled]
+    models: ClassVar[marts.Compiled]
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
             plan = replace(plan, lookback="1h")
         if not plan.bots and not plan.chatbots:
             plan = replace(plan, bots=(10,))
-        self.play = Play(plan, self.ledger)
+        self.play = Play(plan, self.models)
 
     def teardown(self) -> None:
         """Let every run end in quiet, unless it has failed."""
@@ -302,7 +302,7 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
-    Machine.ledger = ledger.compiled(tmp_path_factory.mktemp("ledger"))
+    Machine.models = marts.compiled(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -42,6 +42,7 @@ READER = """
                 select min(n), max(n) from (
                     select message_count as n from chat.conversations
                     union all select message_count from marts.conversations
+                    union all select messages from marts.platform_breakdown
                 )
             ''').fetchone()
         assert found[0] == found[1], f"torn: {found}"
@@ -366,14 +367,17 @@ def play(settings: Settings, publications: int) -> list[float]:
 def _generation(settings: Settings, number: int, *, publishing: bool = True) -> None:
     with duckdb.connect(str(settings.warehouse)) as connection:
         connection.begin()
-        for schema in ("chat", "marts"):
-            connection.execute(_TOUCH.format(schema), [number])
+        for touch in _TOUCH:
+            connection.execute(touch, [number])
         connection.commit()
     if publishing:
         publish.publish(settings)
 
 
-_TOUCH = "update {}.conversations set message_count = ?, observed_at = now()"
+_TOUCH = (
+    "update chat.conversations set message_count = ?, observed_at = now()",
+    "update marts.platform_breakdown set messages = ?",
+)
 
 
 def test_readers_never_see_half_a_publication(modelled: Settings) -> None:

@@ -18,17 +18,17 @@
     now()
 {%- endmacro %}
 
-{# What is counted of a set of live conversations, whatever it is grouped by. #}
-{% macro conversation_measures() -%}
+{# What is counted of a set of live conversations; `is_user` is true once for each user in it. #}
+{% macro conversation_measures(is_user) -%}
     count(*) as conversations,
-    count(distinct end_user_id) as users,
+    count(case when {{ is_user }} then 1 end) as users,
     cast(sum(message_count) as bigint) as messages,
     coalesce(sum(cost_credit), 0) as credits,
     count(case when is_human_mode then 1 end) as human_mode_conversations,
     max(last_activity_at) as last_activity_at,
     count(case when is_human_mode then 1 end) / nullif(count(is_human_mode), 0)
         as share_of_human_mode,
-    count(distinct case when came_back then end_user_id end) as repeat_users,
+    count(case when {{ is_user }} and came_back then 1 end) as repeat_users,
     cast(sum(cost_credit) / nullif(count(cost_credit), 0) as double) as credits_per_conversation,
     cast(
         sum(case when message_count is not null then cost_credit end)
@@ -39,4 +39,17 @@
 {# A row's share of the whole; 0 for every row when the whole is 0. #}
 {% macro share_of_whole(measure) -%}
     coalesce({{ measure }} / nullif(sum({{ measure }}) over (), 0), 0)
+{%- endmacro %}
+
+{#
+  What marts count together: a user of an API, or a conversation without one, as a number. Two that
+  meet in one number are only counted anew together.
+#}
+{% macro party_of(source, user, id) -%}
+    hash({{ source }}, {{ user }}, case when {{ user }} is null then {{ id }} end)
+{%- endmacro %}
+
+{# A number for a version of a conversation; a sum of them tells whether any is another. #}
+{% macro reading_of(observed_at, deleted_at) -%}
+    hash({{ observed_at }}, {{ deleted_at }}) % 4294967296
 {%- endmacro %}

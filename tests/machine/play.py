@@ -17,7 +17,7 @@ from project import Project
 
 from machine import deaths
 from machine.expected import Quiet
-from machine.ledger import Ledger
+from machine.marts import Marts
 from machine.stored import Stored, assert_goes_on, stored
 from machine.tally import tally
 from pipelines import settings
@@ -32,7 +32,7 @@ from pipelines.verify import verify
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from machine.ledger import Compiled
+    from machine.marts import Compiled
     from pipelines.outcome import Outcome
     from pipelines.settings import Settings
     from pipelines.simulator.account import Account
@@ -65,8 +65,8 @@ class Plan:
 class Play:
     """One world, its simulator, one project; `configured` are the names it reads."""
 
-    def __init__(self, plan: Plan, ledger: Compiled) -> None:
-        self.plan, self._compiled, self._ledger = plan, ledger, Ledger(ledger)
+    def __init__(self, plan: Plan, models: Compiled) -> None:
+        self.plan, self._compiled, self._marts = plan, models, Marts(models)
         behind = timedelta(days=60) if plan.is_old else _BEHIND
         now = datetime.now(UTC) - behind
         bots = {f"bot{n}": rows for n, rows in enumerate(plan.bots)}
@@ -243,7 +243,7 @@ class Play:
                 shutil.copy(self.project.warehouse, backup)
             case "go back" if backup.exists():
                 shutil.copy(backup, self.project.warehouse)
-                self._ledger = Ledger(self._compiled)  # the marts went back with it
+                self._marts = Marts(self._compiled)  # the marts went back with it
                 self.seen = stored(self.project.warehouse)
             case _:
                 return False
@@ -281,11 +281,11 @@ class Play:
         assert outcome.complete == all(of.error is None for of in outcome.bots.values())
 
     def _assert_every_credit_once(self, read: Collection[str]) -> None:
-        """The ledger, booked after each sync, is what one built from nothing would be."""
+        """The marts, built on top after each sync, are what they would be if built from nothing."""
         if not self.seen.conversations:
             return
-        tally["ledgers"] += 1
-        booked = self._ledger.of(self.project.warehouse)
+        tally["marts"] += 1
+        booked = self._marts.credits(self.project.warehouse)
         for key, row in self.seen.conversations.items():
             if row["bot"] in read:
                 assert booked.get(key, 0) == (row["cost_credit"] or 0), key

@@ -1,24 +1,18 @@
-with live_conversations as (
-    select * from {{ ref('conversations') }}
+with conversations as (
+    select * from {{ ref('int_live_conversations') }}
 ),
 
 bots as (
     select * from {{ ref('dim_bots') }}
 ),
 
-conversations as (
-    select
-        *,
-        count(*) over (partition by source, end_user_id) > 1 as came_back
-    from live_conversations
-),
-
 measured as (
     select
         source,
         bot_id,
-        {{ conversation_measures() }}
+        {{ conversation_measures('is_user_of_bot') }}
     from conversations
+    where source is not null
     group by source, bot_id
 ),
 

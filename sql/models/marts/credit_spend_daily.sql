@@ -1,5 +1,5 @@
-with credit_ledger as (
-    select * from {{ ref('credit_ledger') }}
+with spend_daily as (
+    select * from {{ ref('int_spend_daily') }}
 ),
 
 final as (
@@ -8,10 +8,10 @@ final as (
         source,
         bot_id,
         platform,
-        sum(credits) as credits,
-        count(distinct conversation_id) as conversations
-    from credit_ledger
-    group by spent_on, source, bot_id, platform
+        credits,
+        conversations
+    from spend_daily
+    where source is not null
 )
 
 select * from final

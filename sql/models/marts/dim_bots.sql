@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 with conversations as (
     select * from {{ ref('stg_conversations') }}
 ),

@@ -1,20 +1,14 @@
-with live_conversations as (
-    select * from {{ ref('conversations') }}
-),
-
-conversations as (
-    select
-        *,
-        count(*) over (partition by source, end_user_id) > 1 as came_back
-    from live_conversations
+with conversations as (
+    select * from {{ ref('int_live_conversations') }}
 ),
 
 measured as (
     select
         source,
         platform,
-        {{ conversation_measures() }}
+        {{ conversation_measures('is_user_of_platform') }}
     from conversations
+    where source is not null
     group by source, platform
 ),
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     import dlt
@@ -118,8 +119,7 @@ class Loader:
 
         try:
             # dlt puts signals off while it runs and forgets those that come too late for it.
-            # The file stays open meanwhile: dlt would open and close it seven times.
-            with signals.intercepted_signals(), warehouse.connect(self._path):
+            with signals.intercepted_signals(), self._kept_open():
                 self._pipeline.run(
                     source.SOURCES[name](batch, cursors), loader_file_format="parquet"
                 ).raise_on_failed_jobs()
@@ -127,6 +127,10 @@ class Loader:
         except (PipelineStepFailed, SignalReceivedException, OSError) as failed:
             raise self._translated(failed) from failed
         self.cursors = cursors_in(self._pipeline.state)
+
+    def _kept_open(self) -> "AbstractContextManager[object]":
+        """Keep the file open, that dlt would open and close seven times; it is dlt that makes it."""
+        return warehouse.connect(self._path) if self._path.exists() else nullcontext()
 
     def _translated(self, failed: BaseException) -> ConvoyError:
         """Find the cause that the user can do something about."""

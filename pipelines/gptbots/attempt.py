@@ -47,8 +47,8 @@ class Attempt:
 
     @property
     def latest(self) -> list[Page]:
-        """The pages without the first, where the last is that page again."""
-        again = len(self.pages) > 1 and self.first.ids == self.pages[-1].ids
+        """The pages without the first, where the last is that page again and says the same."""
+        again = len(self.pages) > 1 and self.first.rows == self.pages[-1].rows
         return self.pages[1:] if again else self.pages
 
     @property

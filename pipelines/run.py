@@ -33,9 +33,9 @@ from pipelines.warehouse import NOTHING_KNOWN, Known, connect, has_tables, known
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
-PACKAGE_ROWS = 400_000
+PACKAGE_ROWS = 300_000
 """Rows of one commit at most, where none of them is known; see `spool`."""
-SPOOLED_ROWS = 5_000
+SPOOLED_ROWS = 100
 """Rows that are put aside, where none of them is known; fewer are loaded at once."""
 CHUNK_ROWS = READY_ROWS
 """Rows of one commit, about; a run that dies loses no more than that and what is ahead."""

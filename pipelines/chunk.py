@@ -15,13 +15,6 @@ from pipelines.jobs import BotName
 from pipelines.news import News, by_bot
 from pipelines.reading import Reading
 
-APPENDED = 5_000
-"""Conversations, none of them known, that are appended; fewer are merged like all others.
-
-dlt keeps how a table is written in its schema, a new version of which is stored whenever that
-changes: worth it in a backfill.
-"""
-
 
 @dataclass
 class Chunk:
@@ -87,11 +80,9 @@ def batch(news: News, audit: Mapping[str, pa.Table], behind: pa.Table | None) ->
         **audit,
     }
     filled = {name: rows for name, rows in rest.items() if len(rows)}
-    appends = news.all_first and not behind and len(news.conversations) >= APPENDED
     if behind is None:
-        return Batch(rest=filled, appends=appends)
-    conversations = by_bot(pa.concat_tables([news.conversations, behind]))
-    return Batch(conversations, filled, appends=appends)
+        return Batch(rest=filled)
+    return Batch(by_bot(pa.concat_tables([news.conversations, behind])), filled)
 
 
 def behind(news: News, cursors: Mapping[str, Cursor]) -> pa.Table:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 FIELDS = {"gptbots": "recent_chat_time", "okchat": "updated_at"}
@@ -43,6 +45,21 @@ class Cursor:
     def is_before(self, at: datetime) -> bool:
         """Tell whether rows of that instant would move it."""
         return at >= self.initial if self.last is None else at > self.last
+
+
+def split(rows: pa.Table, cursor: Cursor) -> tuple[pa.Table, pa.Table]:
+    """Take out the newest row that moves a cursor, if one does.
+
+    Of the others dlt would drop what it deems seen. One that is dated later than it was received
+    does not move it: a cursor ahead of time would hide what happens until then.
+    """
+    activity = rows["last_activity_at"]
+    past = pc.if_else(pc.less_equal(activity, rows["observed_at"]), activity, None)
+    newest = pc.max(past)
+    if not newest.is_valid or not cursor.is_before(newest.as_py()):
+        return rows.slice(0, 0), rows
+    place = pc.index(past, newest).as_py()
+    return rows.slice(place, 1), pa.concat_tables([rows.slice(0, place), rows.slice(place + 1)])
 
 
 def resource_name(bot: str) -> str:

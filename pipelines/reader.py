@@ -14,7 +14,7 @@ from pipelines.errors import ApiError
 from pipelines.jobs import BotName
 from pipelines.reading import Reading
 
-READY_ROWS = 80_000
+READY_ROWS = 50_000
 """Rows that may wait to be loaded, no fewer than are taken at once; beyond it reading pauses."""
 
 

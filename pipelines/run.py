@@ -28,10 +28,15 @@ from pipelines.outcome import BotOutcome, Outcome
 from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
+from pipelines.spool import Spool
 from pipelines.warehouse import NOTHING_KNOWN, Known, connect, has_tables, known, told
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
+PACKAGE_ROWS = 300_000
+"""Rows of one commit at most, where none of them is known; see `spool`."""
+SPOOLED_ROWS = 100
+"""Rows that are put aside, where none of them is known; fewer are loaded at once."""
 CHUNK_ROWS = READY_ROWS
 """Rows of one commit, about; a run that dies loses no more than that and what is ahead."""
 CHUNK_SECONDS = 30.0
@@ -104,6 +109,7 @@ class Run:
         self._looking = ExitStack()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._expected: dict[str, Expected] | None = None
+        self._spools: dict[str, Spool] = {}
         self.outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
         self.tasks: Mapping[BotName, Task] = {}
         self._after: datetime | None = None
@@ -131,6 +137,8 @@ class Run:
         trace: TracebackType | None,
     ) -> None:
         self.let_go()
+        for spool in self._spools.values():
+            spool.close()
         self._open.close()
 
     @property
@@ -143,6 +151,8 @@ class Run:
         self._reader.start(jobs)
         while self._keep_ready(keeper):
             pass
+        for source in list(self._spools):
+            self.flush(source)
         self.progress()
 
     def _keep_ready(self, keeper: Keeper) -> bool:
@@ -156,6 +166,9 @@ class Run:
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:
         """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""
         read = chunk.read
+        spool = self._spools.get(chunk.source)
+        if spool and spool.holds(read["conversation_id"]):
+            self.flush(chunk.source)
         fresh = news(read, self.known(chunk.source, read), self._after)
         keeper.take(chunk, fresh)
         self._learn(chunk)
@@ -198,12 +211,36 @@ class Run:
     def load(self, chunk: Chunk, fresh: News, *, moving: bool) -> None:
         """Load what a chunk brings, with its certificates; move the cursors or leave them."""
         self._audit.add(chunk)
+        self.count(chunk, fresh)
         cursors = self._cursors(chunk.source) if moving else {}
+        if moving and fresh.all_first and len(fresh.conversations) >= SPOOLED_ROWS:
+            self._put_aside(chunk.source, fresh, cursors)
+            return
+        self.flush(chunk.source)  # no cursor moves past rows that are not loaded
         late = behind(fresh, cursors) if moving else None
         if fresh or late:
-            self._will_write()
-            self._loader.load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
-        self.count(chunk, fresh)
+            self._load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
+        loaded = by_bot(fresh.conversations)
+        self._loaded(chunk.source, {bot: len(rows) for bot, rows in loaded.items()})
+
+    def _put_aside(self, source: str, fresh: News, cursors: Mapping[str, Cursor]) -> None:
+        if source not in self._spools:
+            self._spools[source] = Spool(self.settings.work / "new" / source)
+        spool = self._spools[source]
+        spool.add(fresh, cursors)
+        # Fewer than there might be: they come slowly, and a run that dies should lose little.
+        if sum(spool.rows.values()) >= PACKAGE_ROWS or len(fresh.conversations) < CHUNK_ROWS // 2:
+            self.flush(source)
+
+    def flush(self, source: str) -> None:
+        """Load what was put aside."""
+        if spool := self._spools.pop(source, None):
+            self._load(source, spool.batch(self._audit.take()), self._cursors(source))
+            self._loaded(source, spool.rows)
+
+    def _load(self, source: str, found: Batch, cursors: Mapping[str, Cursor]) -> None:
+        self._will_write()
+        self._loader.load(source, found, cursors)
 
     def mark(self, name: BotName, gone: live.Gone) -> None:
         """Mark conversations as deleted upstream."""
@@ -220,8 +257,7 @@ class Run:
         """Load rows that no cursor follows, by the names of their tables."""
         filled = {name: rows for name, rows in rest.items() if len(rows)}
         if filled:
-            self._will_write()
-            self._loader.load(source, Batch(rest=filled), {})
+            self._load(source, Batch(rest=filled), {})
 
     def note(
         self, name: BotName, rejected: list[Rejected], certificate: Certificate | None
@@ -334,17 +370,21 @@ class Run:
 
     def count(self, chunk: Chunk, fresh: News) -> None:
         """Count what a chunk brought into the outcome."""
-        loaded = {bot: len(rows) for bot, rows in by_bot(fresh.conversations).items()}
         for bot, reading in chunk.readings:
             name = BotName(chunk.source, bot)
             outcome = self.outcome.bots[name]
             self._rejected[name].update((row.reason, row.raw) for row in reading.rejected)
             outcome.rejected = len(self._rejected[name])
-            outcome.rows_loaded += loaded.pop(bot, 0)
-            outcome.cursor = self._loader.cursors.get((chunk.source, bot))
             if reading.certificate:
                 outcome.certified = reading.certificate.certified and (
                     outcome.certified or not outcome.windows
                 )
                 outcome.windows += 1
         self.outcome.changes += len(fresh.changes)
+
+    def _loaded(self, source: str, rows: Mapping[str, int]) -> None:
+        """Count what was loaded."""
+        for name, outcome in self.outcome.bots.items():
+            if name.source == source:
+                outcome.rows_loaded += rows.get(name.bot, 0)
+                outcome.cursor = self._loader.cursors.get((source, name.bot))

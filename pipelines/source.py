@@ -10,12 +10,11 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
-import pyarrow.compute as pc
 from dlt.extract import DltResource
 
 from pipelines import tables
 from pipelines.batch import Batch
-from pipelines.cursor import FIELDS, Cursor, resource_name
+from pipelines.cursor import FIELDS, Cursor, resource_name, split
 
 
 @dlt.source(name="gptbots", max_table_nesting=0)
@@ -36,7 +35,7 @@ SOURCES = {"gptbots": gptbots, "okchat": okchat}
 def _resources(source: str, batch: Batch, cursors: Mapping[str, Cursor]) -> Iterator[DltResource]:
     others = []
     for bot, rows in batch.conversations.items():
-        newest, rest = _split(rows, _moving(rows, cursors[bot]))
+        newest, rest = split(rows, cursors[bot])
         others.append(rest)
         moved = _plain(tables.CONVERSATIONS, newest, resource_name(bot), batch)
         yield moved.apply_hints(incremental=_incremental(source, cursors[bot]))
@@ -45,32 +44,10 @@ def _resources(source: str, batch: Batch, cursors: Mapping[str, Cursor]) -> Iter
     for table in tables.ALL:
         if table.name in batch.rest:
             yield _plain(table, batch.rest[table.name], table.name, batch)
-
-
-def _split(rows: pa.Table, place: int | None) -> tuple[pa.Table, pa.Table]:
-    """Take out the row that moves the cursor; of the others dlt would drop what it deems seen."""
-    if place is None:
-        return rows.slice(0, 0), rows
-    others = pa.concat_tables([rows.slice(0, place), rows.slice(place + 1)])
-    return rows.slice(place, 1), others
-
-
-def _moving(rows: pa.Table, cursor: Cursor) -> int | None:
-    """Return the place of the newest row that moves the cursor, if one does.
-
-    One that is dated later than it was received does not: a cursor ahead of time would hide
-    what happens until then.
-    """
-    activity = rows["last_activity_at"]
-    past = pc.if_else(pc.less_equal(activity, rows["observed_at"]), activity, None)
-    newest = pc.max(past)
-    if not newest.is_valid:
-        return None
-    if cursor.last is None:
-        moves = newest.as_py() >= cursor.initial
-    else:
-        moves = newest.as_py() > cursor.last
-    return int(pc.index(past, newest).as_py()) if moves else None
+        if table.name in batch.files:
+            file = batch.files[table.name]
+            item = dlt.mark.with_file_import(str(file.path), "parquet", file.rows, file.like)
+            yield _plain(table, item, f"{table.name} of a file", batch)
 
 
 def _incremental(source: str, cursor: Cursor) -> dlt.sources.incremental[datetime]:
@@ -80,7 +57,7 @@ def _incremental(source: str, cursor: Cursor) -> dlt.sources.incremental[datetim
     )
 
 
-def _plain(table: tables.Table, rows: pa.Table, name: str, batch: Batch) -> DltResource:
+def _plain(table: tables.Table, rows: object, name: str, batch: Batch) -> DltResource:
     hints: dict[str, Any] = {
         "table_name": table.name,
         "write_disposition": table.write_disposition,

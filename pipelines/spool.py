@@ -1,0 +1,77 @@
+"""New rows put aside in files, piece by piece, until they are loaded in one package.
+
+A load costs most of a second whatever it brings, and memory for all that it brings: so a
+backfill loads much at once and holds little. A file that was left behind by a run that died is
+of no use to the next, which reads its rows again.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines import tables
+from pipelines.batch import Batch, File
+from pipelines.cursor import Cursor, split
+from pipelines.news import News, by_bot
+
+
+class Spool:
+    """Rows of one source that the warehouse knows nothing of; a conversation stands in it once.
+
+    Attributes:
+        rows: conversations put aside, by bot.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self.rows: Counter[str] = Counter()
+        self._newest: dict[str, pa.Table] = {}
+        self._ids: list[pa.ChunkedArray] = []
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._files: dict[str, File] = {}
+
+    def holds(self, ids: pa.ChunkedArray) -> bool:
+        """Tell whether any of these conversations was put aside."""
+        wanted = ids.combine_chunks()
+        return any(pc.any(pc.is_in(held, wanted)).as_py() for held in self._ids)
+
+    def add(self, fresh: News, cursors: Mapping[str, Cursor]) -> None:
+        """Put rows aside; of each bot the one that moves its cursor stays out of the files."""
+        self._ids.append(fresh.conversations["conversation_id"])
+        for bot, rows in by_bot(fresh.conversations).items():
+            before = self._newest.get(bot, rows.slice(0, 0))
+            self._newest[bot], rest = split(pa.concat_tables([before, rows]), cursors[bot])
+            self._write(tables.CONVERSATIONS, rest)
+            self.rows[bot] += len(rows)
+        self._write(tables.LAST_MESSAGES, fresh.last_messages)
+        self._write(tables.CONVERSATION_CHANGES, fresh.changes)
+
+    def batch(self, audit: Mapping[str, pa.Table]) -> Batch:
+        """Return all that was put aside, with certificates and rejected rows."""
+        self.close()
+        return Batch(self._newest, audit, self._files, appends=True)
+
+    def close(self) -> None:
+        """Close the files."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _write(self, table: tables.Table, rows: pa.Table) -> None:
+        if not len(rows):
+            return
+        path = self._folder / f"{table.name}.parquet"
+        if table.name not in self._writers:
+            # Read once, and at once: neither packing nor dictionaries would pay.
+            plain = {"compression": "none", "use_dictionary": False}
+            self._writers[table.name] = pq.ParquetWriter(path, table.schema, **plain)
+        self._writers[table.name].write_table(rows)
+        before = self._files[table.name].rows if table.name in self._files else 0
+        like = table.schema.empty_table()
+        self._files[table.name] = File(path, before + len(rows), like)

@@ -41,11 +41,13 @@ def checked(run: Run, there: int, loaded: int) -> Run:
 
 
 def distinct(folder: Path, table: str | None) -> int:
-    """Return how many different conversations a table holds, 0 where there is none."""
+    """Return how many conversations a table holds; 0 where there is none, or one comes twice."""
     try:
-        return int(ask(folder, f"select count(distinct conversation_id) from {table}")[0][0])  # noqa: S608 - ours
+        counts = f"select count(*), count(distinct conversation_id) from {table}"  # noqa: S608 - ours
+        ((rows, conversations),) = ask(folder, counts)
     except duckdb.Error:
         return 0
+    return int(str(conversations)) if rows == conversations else 0
 
 
 def ask(folder: Path, sql: str, *values: object) -> list[tuple[object, ...]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -37,7 +36,6 @@ class Budget:
         self._slots = Slots(file)
         self._free_at: asyncio.PriorityQueue[tuple[float, int]] = asyncio.PriorityQueue()
         self._closed_until = 0.0
-        self._closing = threading.Lock()
         ended = self._slots.read()
         self._next_place = len(ended)
         self._unused = per_minute - self._take_over(ended, per_minute)
@@ -89,6 +87,5 @@ class Budget:
             await asyncio.sleep(wait)
 
     def close_for(self, seconds: float) -> None:
-        """Send nothing for so long: the server asked for it. Any thread may say so."""
-        with self._closing:
-            self._closed_until = max(self._closed_until, self._clock() + seconds)
+        """Send nothing for so long: the server asked for it."""
+        self._closed_until = max(self._closed_until, self._clock() + seconds)

@@ -27,6 +27,8 @@ _ACTIONS = {
 }
 """Whether libcurl waits for a socket to be read, and to be written."""
 _NEITHER = (False, False)
+_FRESH = 100
+"""Requests that open connections of their own after a kept one was found dead."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Answered:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """Return a header of this name (in lower case): the last, if others came before it."""
+        """Return a header of this name (in lower case)."""
         start = name.encode() + b":"
-        found = (line[len(start) :] for line in reversed(self.head) if _starts(line, start))
+        found = (line[len(start) :] for line in self.head if _starts(line, start))
         value = next(found, None)
         return None if value is None else value.strip().decode("latin-1")
 
@@ -59,11 +61,12 @@ def _starts(line: bytes, start: bytes) -> bool:
 
 
 class Broken(Exception):
-    """No answer came; `code` is libcurl's (`pycurl.E_…`)."""
+    """No answer came; `code` is libcurl's (`pycurl.E_…`), `sent` whether the request went out."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, *, sent: bool) -> None:
         super().__init__(code)
         self.code = code
+        self.sent = sent
 
 
 class TooLarge(Exception):
@@ -85,6 +88,7 @@ class Connections:
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._lines: dict[pycurl.Curl, _Line] = {}
         self._free: list[_Line] = []
+        self._fresh = 0
         self._watched: dict[int, tuple[bool, bool]] = {}
         self._proxies: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -116,6 +120,8 @@ class Connections:
         try:
             answer = line.call(self._loop, times, most)
             _prepare(line.curl, url, headers, self._proxy(url), times)
+            line.curl.setopt(pycurl.FRESH_CONNECT, self._fresh > 0)
+            self._fresh = max(0, self._fresh - 1)
             self._lines[line.curl] = line
             self._multi.add_handle(line.curl)
             return await answer
@@ -127,12 +133,12 @@ class Connections:
 
     def _proxy(self, url: str) -> str:
         """Return the proxy for an address, empty for none."""
-        address = url.partition("?")[0]
-        if address not in self._proxies:
-            parts, found = urlsplit(address), getproxies()
+        origin = "/".join(url.split("/", 3)[:3])
+        if origin not in self._proxies:
+            parts, found = urlsplit(origin), getproxies()
             proxy = found.get(parts.scheme) or found.get("all", "")
-            self._proxies[address] = "" if proxy_bypass(parts.netloc) else proxy
-        return self._proxies[address]
+            self._proxies[origin] = "" if proxy_bypass(parts.netloc) else proxy
+        return self._proxies[origin]
 
     def _watch(self, action: int, fd: int, _multi: object, _data: object) -> None:
         """Wait for a socket as libcurl asks to."""
@@ -171,7 +177,9 @@ class Connections:
             for curl in finished:
                 self._lines[curl].end()
             for curl, code, _ in failed:
-                self._lines[curl].fail(Broken(code))
+                if code == pycurl.E_ABORTED_BY_CALLBACK:
+                    self._fresh = _FRESH
+                self._lines[curl].fail(Broken(code, sent=self._lines[curl].sent))
 
 
 class _Line:
@@ -189,8 +197,9 @@ class _Line:
     ) -> asyncio.Future[Answered]:
         """Begin a request; return where its answer will be."""
         self._loop, self._silence, self._most = loop, timeout.silence, most
-        self._sent, self._body = False, bytearray()
+        self.sent, self._body = False, bytearray()
         self._head: list[bytes] = []
+        self._is_head = False
         self._answer: asyncio.Future[Answered] = loop.create_future()
         return self._answer
 
@@ -214,22 +223,28 @@ class _Line:
             self._answer.set_exception(error)
 
     def _send(self, *_addresses: object) -> int:
-        if self._sent:
+        if self.sent:
             return int(pycurl.PREREQFUNC_ABORT)
-        self._sent, self._heard = True, self._loop.time()
+        self.sent, self._heard = True, self._loop.time()
         self._alarm = self._loop.call_later(self._silence, self._is_silent)
         return int(pycurl.PREREQFUNC_OK)
 
     def _is_silent(self) -> None:
         left = self._heard + self._silence - self._loop.time()
         if left <= 0:
-            self.fail(Broken(pycurl.E_OPERATION_TIMEDOUT))
+            self.fail(Broken(pycurl.E_OPERATION_TIMEDOUT, sent=True))
         else:
             self._alarm = self._loop.call_later(left, self._is_silent)
 
     def _hear_header(self, line: bytes) -> None:
         self._heard = self._loop.time()
-        self._head.append(line)
+        if line.startswith(b"HTTP/"):  # others came before: of a proxy, or of hints
+            self._head.clear()
+            self._is_head = True
+        elif not line.strip():
+            self._is_head = False  # what may come after the body is no head
+        elif self._is_head:
+            self._head.append(line)
 
     def _hear(self, piece: bytes) -> int | None:
         self._heard = self._loop.time()

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pycurl
 import tenacity
@@ -57,6 +57,8 @@ def error_for(  # noqa: PLR0911 - a table of statuses reads best as one return e
         return None
     if status in (401, 403):
         return errors.KeyRejected("the API key was rejected; set a valid one")
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return errors.BadRequest("the proxy asks for a password (HTTP 407); correct its variable")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return limited(retry_after)
     if status == HTTPStatus.NOT_FOUND:
@@ -111,7 +113,7 @@ class Client:
         patience: float = PATIENCE,
         timeout: Timeout = TIMEOUT,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self._base_url = _in_ascii(base_url.rstrip("/"))
         self._headers = [f"{key.header}: {key.value}"]
         self._bot = bot
         self._budget = budget
@@ -194,9 +196,9 @@ class Client:
             message = f"the answer is larger than {LARGEST_BODY >> 20} MiB"
             raise errors.BadRequest(message) from None
         except Broken as broken:
-            raise _unreachable(broken.code) from None
+            raise _unreachable(broken.code, sent=broken.sent) from None
         except (pycurl.error, ValueError):  # what can't even be set
-            raise _unreachable(pycurl.E_URL_MALFORMAT) from None
+            raise _unreachable(pycurl.E_URL_MALFORMAT, sent=False) from None
 
     def _read(self, answer: Answered, read: Callable[[int, Reply, str | None], T]) -> T:
         reply = Reply(answer.body, datetime.now(UTC), _date(answer.header("date")))
@@ -209,22 +211,23 @@ class Client:
             raise
 
 
-def _unreachable(code: int) -> errors.ApiError:
+def _unreachable(code: int, *, sent: bool) -> errors.ApiError:
     """Say what broke by its kind: libcurl's own words may bear the URL's parameters."""
     if code in _TLS:
         return errors.ApiError("no safe connection can be made (TLS); check base_url and the CA")
-    if code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL):
+    if code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL) and not sent:
         return errors.BadRequest("base_url is no usable address; correct it")
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return errors.Unreachable("the server did not answer in time")
     if code in _NOT_REACHED:
         return errors.Unreachable("the server can't be reached; check base_url and the network")
+    if code == pycurl.E_BAD_CONTENT_ENCODING:
+        return errors.BrokenReply("the answer can't be unpacked (Content-Encoding)")
     return errors.Unreachable("the answer broke off")
 
 
 _TLS = frozenset(
     {
-        pycurl.E_SSL_CONNECT_ERROR,
         pycurl.E_PEER_FAILED_VERIFICATION,
         pycurl.E_SSL_CACERT_BADFILE,
         pycurl.E_SSL_CERTPROBLEM,
@@ -237,8 +240,17 @@ _NOT_REACHED = frozenset(
         pycurl.E_COULDNT_RESOLVE_PROXY,
         pycurl.E_COULDNT_RESOLVE_HOST,
         pycurl.E_COULDNT_CONNECT,
+        pycurl.E_SSL_CONNECT_ERROR,
     }
 )
+
+
+def _in_ascii(url: str) -> str:
+    """Write a host of other letters as the network does."""
+    with suppress(ValueError):
+        host = "" if url.isascii() else urlsplit(url).hostname or ""
+        return url.replace(host, host.encode("idna").decode(), 1)
+    return url
 
 
 @lru_cache(maxsize=16)

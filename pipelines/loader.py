@@ -25,7 +25,7 @@ _ANY_SOURCE = "gptbots"
 """Under whose name that is loaded which is no source's."""
 _DEFAULTS = {
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
-    "LOAD__WORKERS": "1",  # DuckDB uses all cores for one file; several take memory each
+    "LOAD__WORKERS": "2",  # DuckDB uses all cores for one file; more only take memory
 }
 
 # Rejected rows are merged on their key, as dlt would.
@@ -129,7 +129,7 @@ class Loader:
         self.cursors = cursors_in(self._pipeline.state)
 
     def _kept_open(self) -> "AbstractContextManager[object]":
-        """Keep the file open, that dlt would open and close seven times; it is dlt that makes it."""
+        """Keep the file open, which dlt opens and closes seven times; one yet to be is dlt's."""
         return warehouse.connect(self._path) if self._path.exists() else nullcontext()
 
     def _translated(self, failed: BaseException) -> ConvoyError:

@@ -29,7 +29,7 @@ from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
 from pipelines.spool import Spool
-from pipelines.warehouse import NOTHING_KNOWN, Known, connect, has_tables, known, told
+from pipelines.warehouse import NOTHING_KNOWN, Known, connect, has_tables, known, told, translated
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
@@ -224,10 +224,13 @@ class Run:
         self._loaded(chunk.source, {bot: len(rows) for bot, rows in loaded.items()})
 
     def _put_aside(self, source: str, fresh: News, cursors: Mapping[str, Cursor]) -> None:
-        if source not in self._spools:
-            self._spools[source] = Spool(self.settings.work / "new" / source)
-        spool = self._spools[source]
-        spool.add(fresh, cursors)
+        try:
+            if source not in self._spools:
+                self._spools[source] = Spool(self.settings.work / "new" / source)
+            spool = self._spools[source]
+            spool.add(fresh, cursors)
+        except OSError as failed:
+            raise translated(failed, self.settings.warehouse) from failed
         # Fewer than there might be: they come slowly, and a run that dies should lose little.
         if sum(spool.rows.values()) >= PACKAGE_ROWS or len(fresh.conversations) < CHUNK_ROWS // 2:
             self.flush(source)

@@ -31,22 +31,25 @@ def dying(
 ) -> Callable[[Any], None]:
     """Return what to put in place of `load`, the `run` of a load job."""
 
+    deaths = iter([die])
+
     def run(job: Any) -> None:  # noqa: ANN401 - dlt's own
         path = Path(job._file_path)  # noqa: SLF001 - it has no other name
         if path.name.startswith(f"{table}."):
-            _until_alone(path)
-            die()
+            _until_alone(path, table)
+            next(deaths, lambda: None)()  # a table may have several files
         load(job)
 
     return run
 
 
-def _until_alone(path: Path) -> None:
-    """Wait a while for the other jobs of the package."""
+def _until_alone(path: Path, table: str) -> None:
+    """Wait a while for the jobs of the other tables."""
     alone = 0
     for _ in range(_LOOKS):
         folders = (path.parent.parent / name for name in ("new_jobs", "started_jobs"))
-        others = {found.name for folder in folders for found in folder.iterdir()} - {path.name}
+        names = [found.name for folder in folders for found in folder.iterdir()]
+        others = [name for name in names if not name.startswith(f"{table}.")]
         alone = 0 if others else alone + 1
         if alone > 2:
             return

@@ -817,6 +817,7 @@ def test_gptbots_is_complete_however_it_pages_and_drifts(
 def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Commit about every so many rows, out of windows and pieces of that size."""
     monkeypatch.setattr(running, "CHUNK_ROWS", rows)
+    monkeypatch.setattr(running, "PACKAGE_ROWS", rows)
     monkeypatch.setattr("pipelines.reader.READY_ROWS", rows)
     monkeypatch.setattr("pipelines.jobs.WINDOW_ROWS", rows)
     monkeypatch.setattr("pipelines.jobs._SMALLEST_WINDOW", rows)
@@ -872,7 +873,7 @@ def test_many_chunks_of_all_bots_are_as_good_as_one(
     world = make_world(bots={"a": 400, "b": 200}, chatbots={"web": 400})
     project.configure(simulate(world))
     assert project.sync().complete
-    assert len(project.rows("from chat._dlt_loads")) > 3
+    assert len(project.rows("from chat._dlt_loads")) >= 3
     assert_equal_to_truth(project, world)
     assert project.sync().rows_loaded == 0
 

@@ -65,8 +65,10 @@ class Page(Answer):
     def bot_ids(self) -> set[str]:
         """What its conversations say whose they are."""
         plain = self._plain("bot_id", str)
-        found = self.alone.table["bot_id"].to_pylist() if plain is None else plain
-        return {bot_id for bot_id in found if bot_id}
+        if plain is not None and len(found := set(plain)) == 1:
+            return found - {""}
+        # Of several, some may be on rows that can't be read.
+        return {bot_id for bot_id in self.alone.table["bot_id"].to_pylist() if bot_id}
 
     def _plain(self, key: str, kind: type) -> list[Any] | None:
         """Return the field of all rows, if each has one of that type."""

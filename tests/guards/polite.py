@@ -97,7 +97,7 @@ def one_sync_follows_another(scene: Scene) -> Steps:
 
 
 def silence_is_asked_for(scene: Scene) -> Steps:
-    """Several wait for the one thread when the first of them is refused."""
+    """Several wait for the one connection when the first of them is refused."""
     scene.open_synced(chatbots={"web": 25})
     scene.patched.setattr("pipelines.run.CONCURRENCY", 1)
     for row in scene.ids("web")[:6]:

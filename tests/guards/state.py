@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipelines.jobs import BotName
     from pipelines.reading import Reading
 
-    Moves = Callable[[pa.Table, Cursor], pa.Array]
+    Moves = Callable[[pa.Table, Cursor], tuple[pa.Table, pa.Table]]
 
 AHEAD = timedelta(hours=20)
 _LAST_STATE = """
@@ -45,9 +45,9 @@ async def cursor_alone(self: History, start: datetime, _: object) -> AsyncIterat
 
 
 def ahead_of_time(moves: Moves) -> Moves:
-    def any_moves(rows: pa.Table, cursor: Cursor) -> pa.Array:
-        place = rows.schema.get_field_index("observed_at")
-        return moves(rows.set_column(place, "observed_at", rows["last_activity_at"]), cursor)
+    def any_moves(rows: pa.Table, cursor: Cursor) -> tuple[pa.Table, pa.Table]:
+        place, field = rows.schema.get_field_index("observed_at"), rows.schema.field("observed_at")
+        return moves(rows.set_column(place, field, rows["last_activity_at"]), cursor)
 
     return any_moves
 
@@ -167,8 +167,8 @@ GUARDS = [
     ),
     Guard(
         4, "what is dated ahead moves no cursor",
-        around("pipelines.source._moves", ahead_of_time), one_is_dated_ahead,
-        MISSING, (counts_believed,), is_long=True,
+        around("pipelines.source.split", ahead_of_time), one_is_dated_ahead,
+        MISSING, (counts_believed, around("pipelines.spool.split", ahead_of_time)), is_long=True,
     ),
     Guard(
         4, "a new bot starts at the start date",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from project import bot
 from upstream import with_gptbots
 
-from guards.guard import Guard, put, reword
+from guards.guard import Guard, always, put, reword
 from guards.windows import LARGE
 from pipelines.gptbots.scan import Scan
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from guards.guard import Steps
     from guards.scene import Scene
     from pipelines.gptbots.api import GptbotsApi
+    from pipelines.simulator import Request
 
 _NEWEST = "order by last_activity_at desc, observed_at desc"
 CURRENT = "pipelines.news._CURRENT"
@@ -71,7 +72,31 @@ def windows_touch(scene: Scene) -> Steps:
     assert not any(a & b for a, b in combinations(windows, 2)), "a row is taken from two windows"
 
 
+def one_chats_while_others_are_put_aside(scene: Scene) -> Steps:
+    """It is read in the first chunk and in the last, which one package loads."""
+    scene.open(bots={"support": 900})
+    scene.until_now()
+    for name in ("run.CHUNK_ROWS", "reader.READY_ROWS", "jobs.WINDOW_ROWS"):
+        scene.patched.setattr(f"pipelines.{name}", 200)
+    scene.patched.setattr("pipelines.jobs._SMALLEST_WINDOW", 200)
+    scene.patched.setattr("pipelines.run.SPOOLED_ROWS", 1)
+    yield
+    oldest, lately = scene.ids("support")[-1], datetime.now(UTC) - timedelta(minutes=10)
+
+    def is_last(request: Request) -> bool:
+        return int(request.params.get("start_time", 0)) > lately.timestamp() * 1000
+
+    scene.once(is_last, lambda: scene.world.chat(oldest))
+    scene.sync()
+    scene.assert_complete()
+
+
 GUARDS = [
+    Guard(
+        3, "what is put aside holds a conversation once",
+        put("pipelines.spool.Spool.holds", always(False)),  # noqa: FBT003 - what it returns
+        one_chats_while_others_are_put_aside, "is there twice",
+    ),
     Guard(
         3, "a row at a cut belongs to one window",
         put("pipelines.gptbots.attempt._between", lambda rows, *_: rows), windows_touch,

@@ -59,6 +59,7 @@ def not_asked_whether_alive(task: OkchatTask) -> Lookup:
 
 def one_hides_while_its_window_is_read(scene: Scene) -> Steps:
     scene.open_synced(bots={"support": LARGE})
+    scene.configure(gptbots={"lookback": "10d"})  # with others beside it
     yield
     newest = scene.ids("support")[0]
     scene.before_request(1, lambda: scene.world.delete(newest))

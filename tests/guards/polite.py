@@ -233,6 +233,7 @@ GUARDS = [
     Guard(
         10, "redirects are refused", around("pipelines.connections._curl", redirects_followed),
         a_server_redirects, "the key went elsewhere",
+        (put("pipelines.connections._Line._send", always(pycurl.PREREQFUNC_OK)),),
     ),
     Guard(
         10, "errors quote no server", around("pipelines.okchat.api.read_page", server_quoted),

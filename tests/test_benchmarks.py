@@ -23,7 +23,7 @@ TARGETS = {
     "W3": {"wall ÷ (requests × latency ÷ concurrency)"},  # noqa: RUF001 - so it is called
     "W4": {"wall, W4 ÷ W5", "requests"},
     "W5": {"wall", "requests a bot"},
-    "W6": {"wall ÷ (requests ÷ budget)"},
+    "W6": {"wall ÷ (requests ÷ budget)", "wall ÷ the least that the budget allows"},
     "W7": {"SQL of the incremental build, large ÷ small"},
     "W8": set[str](),
     "W9": {"connections", "threads", "peak memory, W9 ÷ W1"},

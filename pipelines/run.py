@@ -38,7 +38,7 @@ PACKAGE_ROWS = 300_000
 SPOOLED_ROWS = 100
 """Rows that are put aside, where none of them is known; fewer are loaded at once."""
 CHUNK_ROWS = READY_ROWS
-"""Rows of one commit, about; a run that dies loses no more than that and what is ahead."""
+"""Rows that are looked at and put aside, or loaded, at once."""
 CHUNK_SECONDS = 30.0
 """A commit at least so often, where rows come slowly."""
 

@@ -138,7 +138,7 @@ class Run:
     ) -> None:
         self.let_go()
         for spool in self._spools.values():
-            spool.close()
+            spool.remove()
         self._open.close()
 
     @property
@@ -237,9 +237,14 @@ class Run:
 
     def flush(self, source: str) -> None:
         """Load what was put aside."""
-        if spool := self._spools.pop(source, None):
-            self._load(source, spool.batch(self._audit.take()), self._cursors(source))
+        if spool := self._spools.get(source):
+            try:
+                found = spool.batch(self._audit.take())
+            except OSError as failed:
+                raise translated(failed, self.settings.warehouse) from failed
+            self._load(source, found, self._cursors(source))
             self._loaded(source, spool.rows)
+            self._spools.pop(source).remove()
 
     def _load(self, source: str, found: Batch, cursors: Mapping[str, Cursor]) -> None:
         self._will_write()

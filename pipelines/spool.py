@@ -8,6 +8,7 @@ of no use to the next, which reads its rows again.
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,13 +56,16 @@ class Spool:
 
     def batch(self, audit: Mapping[str, pa.Table]) -> Batch:
         """Return all that was put aside, with certificates and rejected rows."""
-        self.close()
-        return Batch(self._newest, audit, self._files, appends=True)
-
-    def close(self) -> None:
-        """Close the files."""
         for writer in self._writers.values():
             writer.close()
+        return Batch(self._newest, audit, self._files, appends=True)
+
+    def remove(self) -> None:
+        """Remove the files, loaded or not."""
+        for writer in self._writers.values():
+            with suppress(OSError):  # of a full disk, which was told when it was found
+                writer.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write(self, table: tables.Table, rows: pa.Table) -> None:
         if not len(rows):

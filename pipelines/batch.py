@@ -21,10 +21,12 @@ class Batch:
     """What one run loads of one source: new rows a bot, and tables or files for the rest.
 
     With `appends`, no key of what was read of conversations is in the warehouse or comes twice:
-    a merge would find nothing to replace, at several times the cost.
+    a merge would find nothing to replace, at several times the cost. With `narrow`, no part of
+    it that is written at once is large.
     """
 
     conversations: Mapping[str, pa.Table] = field(default_factory=dict)
     rest: Mapping[str, pa.Table] = field(default_factory=dict)
     files: Mapping[str, File] = field(default_factory=dict)
     appends: bool = False
+    narrow: bool = False

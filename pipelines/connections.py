@@ -6,6 +6,7 @@ here like any other, and whoever asks takes another slot of its budget.
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Connections:
         self._proxies: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +107,7 @@ class Connections:
     ) -> None:
         self._loop = None  # it may be closed; what libcurl says to the last connections is enough
         for line in self._free:
-            line.curl.close()
+            line.close()
         self._multi.close()
 
     async def get(self, url: str, headers: Sequence[str], times: Timeout, most: int) -> Answered:
@@ -158,15 +160,29 @@ class Connections:
             self._watched[fd] = (reads, writes)
 
     def _set_timer(self, milliseconds: int) -> None:
-        """Call libcurl back after a while, or no more."""
+        """Call libcurl back after a while, or no more.
+
+        It asks for another time with each request. A callback that is set and comes too early
+        looks again when it comes: that costs less than taking it back.
+        """
         if self._loop is None:
             return
-        if self._timer is not None:
+        self._due = self._loop.time() + milliseconds / 1000 if milliseconds >= 0 else math.inf
+        if self._timer is not None and self._timer.when() > self._due:
             self._timer.cancel()
             self._timer = None
-        if milliseconds >= 0:
-            delay = milliseconds / 1000
-            self._timer = self._loop.call_later(delay, self._act, pycurl.SOCKET_TIMEOUT, 0)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._timer is None and self._loop is not None and self._due < math.inf:
+            self._timer = self._loop.call_at(self._due, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._loop is not None and self._loop.time() >= self._due:
+            self._due = math.inf
+            self._act(pycurl.SOCKET_TIMEOUT, 0)
+        self._wake()
 
     def _act(self, fd: int, events: int) -> None:
         """Let libcurl go on, and hand over what is finished."""
@@ -204,11 +220,15 @@ class _Line:
         return self._answer
 
     def hang_up(self) -> None:
-        """Forget the request."""
+        """Forget the request; the alarm looks for itself that there is none."""
+        self._silence = math.inf
+        self._body.clear()
+
+    def close(self) -> None:
+        """Make no further request."""
         if self._alarm is not None:
             self._alarm.cancel()
-            self._alarm = None
-        self._body.clear()
+        self.curl.close()
 
     def end(self) -> None:
         """Hand the answer over."""
@@ -226,15 +246,21 @@ class _Line:
         if self.sent:
             return int(pycurl.PREREQFUNC_ABORT)
         self.sent, self._heard = True, self._loop.time()
-        self._alarm = self._loop.call_later(self._silence, self._is_silent)
+        due = self._heard + self._silence
+        if self._alarm is not None and self._alarm.when() > due:  # set for a more patient one
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None:
+            self._alarm = self._loop.call_at(due, self._is_silent)
         return int(pycurl.PREREQFUNC_OK)
 
     def _is_silent(self) -> None:
-        left = self._heard + self._silence - self._loop.time()
-        if left <= 0:
+        self._alarm = None
+        due = self._heard + self._silence
+        if due <= self._loop.time():
             self.fail(Broken(pycurl.E_OPERATION_TIMEDOUT, sent=True))
-        else:
-            self._alarm = self._loop.call_later(left, self._is_silent)
+        elif due < math.inf:
+            self._alarm = self._loop.call_at(due, self._is_silent)
 
     def _hear_header(self, line: bytes) -> None:
         self._heard = self._loop.time()

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import pycurl
 import tenacity
@@ -189,7 +189,8 @@ class Client:
                 await self._budget.opened()
 
     async def _answer(self, path: str, params: Mapping[str, str | int]) -> Answered:
-        url = f"{self._base_url}{path}?{urlencode(params)}" if params else self._base_url + path
+        query = "&".join(f"{key}={_quoted(value)}" for key, value in params.items())
+        url = f"{self._base_url}{path}?{query}" if params else self._base_url + path
         try:
             return await self._connections.get(url, self._headers, self._timeout, LARGEST_BODY)
         except TooLarge:
@@ -209,6 +210,10 @@ class Client:
             if 0 < error.wait < self._patience:  # beyond, it is given up, not waited for
                 self._budget.close_for(error.wait)
             raise
+
+
+def _quoted(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else quote_plus(value)
 
 
 def _unreachable(code: int, *, sent: bool) -> errors.ApiError:

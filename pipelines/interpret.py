@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +22,11 @@ Field = tuple[str, Callable[[Any], Any]]
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows of one answer, decoded and no more, and when it arrived."""
+    """Rows of one answer, decoded and no more, and when it arrived.
+
+    Either each is whatever JSON there was, or all are of one plain kind (`msgspec.Struct`), which
+    has all fields that columns take and no other.
+    """
 
     rows: Sequence[object]
     at: datetime
@@ -112,7 +118,7 @@ def _sift(
     schema: pa.Schema,
 ) -> Interpreted:
     good, rejected = [], []
-    for row in rows:
+    for row in map(received, rows):
         try:
             good.append(_table([row], fields, constants, schema))
         except ValueError as unreadable:
@@ -146,12 +152,14 @@ class _Received:
 
     def __init__(self, rows: Sequence[object], fields: Mapping[str, Field]) -> None:
         self.rows: Sequence[Any] = rows
-        if not set(map(type, rows)) <= {dict}:
-            self.rows = [_object(row) for row in rows]
+        kinds = set(map(type, rows))
+        self._is_plain = len(kinds) == 1 and issubclass(next(iter(kinds)), msgspec.Struct)
+        if not self._is_plain and not kinds <= {dict}:
+            self.rows = [_object(received(row)) for row in rows]
         self._keys = {key for key, _ in fields.values() if key}
         self._columns: dict[str, Sequence[Any]] = {"": self.rows}
         self._arrays: dict[tuple[str, object, pa.DataType], pa.Array | None] = {}
-        self._is_bare = set(map(len, self.rows)) <= {len(self._keys)}
+        self._is_bare = self._is_plain or set(map(len, self.rows)) <= {len(self._keys)}
 
     @property
     def is_bare(self) -> bool:
@@ -164,7 +172,7 @@ class _Received:
         """Return the values of a field, or the rows themselves."""
         if key not in self._columns:
             try:
-                self._columns[key] = [row[key] for row in self.rows]
+                self._columns[key] = column(self.rows, key)
             except KeyError:
                 self._is_bare = False
                 self._columns[key] = [row.get(key) for row in self.rows]
@@ -206,6 +214,18 @@ def _one_by_one(
 
 def _title(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def column(rows: Sequence[Any], key: str) -> list[Any]:
+    """Return a field of rows that are alike: all objects, or all of one plain kind."""
+    if rows and isinstance(rows[0], msgspec.Struct):
+        return list(map(attrgetter(key), rows))
+    return [row[key] for row in rows]
+
+
+def received(row: object) -> object:
+    """Return a row as it was received."""
+    return msgspec.structs.asdict(row) if isinstance(row, msgspec.Struct) else row
 
 
 def _object(row: object) -> Row:

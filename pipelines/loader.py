@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,6 @@ from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     import dlt
@@ -25,8 +24,13 @@ _ANY_SOURCE = "gptbots"
 """Under whose name that is loaded which is no source's."""
 _DEFAULTS = {
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
-    "LOAD__WORKERS": "2",  # DuckDB uses all cores for one file; more only take memory
+    "LOAD__WORKERS": "2",  # more files at once only take memory
 }
+_SPARING = ("set threads = 1", "set memory_limit = '128MB'")
+"""How DuckDB appends files of narrow rows: two at once, each as fast as with all cores.
+
+Row groups that are ready go to the disk, where it would keep some hundred MB of them otherwise.
+"""
 
 # Rejected rows are merged on their key, as dlt would.
 _NOTE = {
@@ -119,7 +123,7 @@ class Loader:
 
         try:
             # dlt puts signals off while it runs and forgets those that come too late for it.
-            with signals.intercepted_signals(), self._kept_open():
+            with signals.intercepted_signals(), self._kept_open(sparing=batch.narrow):
                 self._pipeline.run(
                     source.SOURCES[name](batch, cursors), loader_file_format="parquet"
                 ).raise_on_failed_jobs()
@@ -128,9 +132,16 @@ class Loader:
             raise self._translated(failed) from failed
         self.cursors = cursors_in(self._pipeline.state)
 
-    def _kept_open(self) -> "AbstractContextManager[object]":
+    @contextmanager
+    def _kept_open(self, *, sparing: bool) -> Iterator[None]:
         """Keep the file open, which dlt opens and closes seven times; one yet to be is dlt's."""
-        return warehouse.connect(self._path) if self._path.exists() else nullcontext()
+        if not self._path.exists() and not sparing:
+            yield
+            return
+        with warehouse.connect(self._path) as connection:
+            for setting in _SPARING if sparing else ():
+                connection.execute(setting)
+            yield
 
     def _translated(self, failed: BaseException) -> ConvoyError:
         """Find the cause that the user can do something about."""

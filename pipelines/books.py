@@ -80,7 +80,7 @@ class _Books:
         """
         today, left, last = self._now.date(), dict(bots), dict[BotName, ApiError]()
         days = [today - timedelta(days=n) for n in range(CREDITED_DAYS - 1, -1, -1)]
-        held = self._run.look(partial(_held, since=days[0])) or {}
+        held = self._run.stored.look(partial(_held, since=days[0])) or {}
         for day in days:
             asked = {n: t for n, t in left.items() if day not in held.get(n.bot, ())}
             questions = {
@@ -120,7 +120,7 @@ class _Books:
     def _fresh(self, table: tables.Table, sheets: Sequence[Sheet]) -> pa.Table:
         parts = [part.table for s in sheets if s.table is table for part in s.rows]
         read = newest(table, pa.concat_tables([table.schema.empty_table(), *parts]))
-        fresh = self._run.look(partial(news, table=table, read=read)) if len(read) else None
+        fresh = self._run.stored.look(partial(news, table=table, read=read)) if len(read) else None
         return read if fresh is None else fresh
 
 

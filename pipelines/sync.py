@@ -12,13 +12,14 @@ from pipelines.chunk import Chunk
 from pipelines.errors import ConvoyError, Stopped
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
 from pipelines.loader import Loader
+from pipelines.lock import locked
 from pipelines.news import News
 from pipelines.okchat.head import Head
 from pipelines.okchat.scan import Sweep
 from pipelines.outcome import Outcome
 from pipelines.reader import Job
 from pipelines.reconcile import reconcile
-from pipelines.run import Run, Tell, locked
+from pipelines.run import Run, Tell
 from pipelines.settings import Settings
 from pipelines.warehouse import connect, has_tables, lacking
 
@@ -107,11 +108,11 @@ def jobs(run: Run) -> dict[BotName, Job]:
     chatbots = {n: t for n, t in run.tasks.items() if isinstance(t, OkchatTask) and every}
     if not chatbots:
         return found
-    swept = run.look(partial(live.last_sweeps, since=datetime.now(UTC) - every)) or ()
+    swept = run.stored.look(partial(live.last_sweeps, since=datetime.now(UTC) - every)) or ()
     for name, task in chatbots.items():
         if name.bot in swept:
             query = partial(live.chatbot, chatbot_id=task.chatbot_id)
-            known, open_ids = run.look(query) or ((), ())
+            known, open_ids = run.stored.look(query) or ((), ())
             if len(open_ids) * task.page_size <= len(known):  # else a sweep costs less
                 found[name] = partial(Head(task.api.page, task.api.one).read, known, open_ids)
     return found

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pipelines import http, live
 from pipelines.chunk import Chunk
 from pipelines.jobs import BotName, chosen
+from pipelines.lock import locked
 from pipelines.news import News
 from pipelines.outcome import Outcome
 from pipelines.reconcile import reconcile
-from pipelines.run import Run, Tell, locked
+from pipelines.run import Run, Tell
 from pipelines.settings import Settings
 from pipelines.sync import Loading, full_jobs
 
@@ -123,7 +124,7 @@ class Findings:
     def _note(self, chunk: Chunk, ids: list[str]) -> None:
         read = chunk.read
         of = dict(zip(read["conversation_id"].to_pylist(), read["bot"].to_pylist(), strict=True))
-        stored = self._run.known(chunk.source, read)
+        stored = self._run.stored.known(chunk.source, read)
         lives = {
             row["conversation_id"]
             for row in stored.conversations.select(["conversation_id", "deleted_at"]).to_pylist()

@@ -34,8 +34,8 @@ def channels(settings: Settings) -> Mapping[str, Send]:
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
-    """Return what is sent."""
-    return json.dumps(document, ensure_ascii=False).encode()
+    """Return what is sent: JSON, a line."""
+    return f"{json.dumps(document, ensure_ascii=False)}\n".encode()
 
 
 def _run(command: str, body: bytes) -> None:

@@ -975,7 +975,10 @@ def test_a_webhook_may_stand_in_the_environment(
         ('notify_command = "tell \'4711"', "schedule.notify_command has a quote that does not end"),
         ('notify_command = " "', "schedule.notify_command is no command"),
         ("notify_command = 4711", "schedule.notify_command is no command"),
-        ('notify_webhook = "4711.example.com/x"', "(.dlt/secrets.toml or SCHEDULE__NOTIFY_WEBHOOK)"),
+        (
+            'notify_webhook = "4711.example.com/x"',
+            "(.dlt/secrets.toml or SCHEDULE__NOTIFY_WEBHOOK)",
+        ),
         ('notify_webhook = "ftp://example.com/4711"', "schedule.notify_webhook is no web address"),
         ('notify_webhook = "https://me:4711@example.com"', "is no web address"),
         ('notify_webhook = "https://example.com/47 11"', "is no web address"),

@@ -52,7 +52,7 @@ class Ended:
 
     def _why(self) -> str:
         if self.exit_code < 0:
-            return f"killed by {signal.Signals(-self.exit_code).name}"
+            return f"killed by {_name(-self.exit_code)}"
         return self.complaint or f"it ended with {self.exit_code}"
 
 
@@ -63,6 +63,12 @@ def _errors(document: Mapping[str, Any]) -> Sequence[str]:
         errors = filter(None, (bot["error"] or uncertified, *bot["failures"]))
         found += [f"{bot['source']} {bot['bot']}: {error}" for error in errors]
     return [*found, *filter(None, (document.get("models_error"), document.get("publish_error")))]
+
+
+def _name(signum: int) -> str:
+    with suppress(ValueError):  # one of the many that have none
+        return signal.Signals(signum).name
+    return f"signal {signum}"
 
 
 class Asked:

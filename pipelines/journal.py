@@ -130,7 +130,8 @@ def _iso(at: datetime) -> str:
 
 
 def _print(text: str) -> None:
-    # A log that can't be written, on a full disk perhaps, does not end the schedule.
+    # In UTF-8 whatever the locale. A log that can't be written, on a full disk perhaps, does not
+    # end the schedule.
     with suppress(OSError):
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        sys.stdout.buffer.write(f"{text}\n".encode(errors="backslashreplace"))
+        sys.stdout.buffer.flush()

@@ -35,7 +35,7 @@ def channels(settings: Settings) -> Mapping[str, Send]:
 
 def encoded(document: Mapping[str, Any]) -> bytes:
     """Return what is sent: JSON, a line."""
-    return f"{json.dumps(document, ensure_ascii=False)}\n".encode()
+    return f"{json.dumps(document, ensure_ascii=False)}\n".encode(errors="backslashreplace")
 
 
 def _run(command: str, body: bytes) -> None:

@@ -220,6 +220,7 @@ BOT = {"source": "gptbots", "bot": "sales", "certified": True, "error": None, "f
         (2, None, "no bot is configured", "failed", ["no bot is configured"]),
         (75, None, "another sync holds it", "busy", ["another sync holds it"]),
         (-9, None, "", "failed", ["killed by SIGKILL"]),
+        (-40, None, "", "failed", ["killed by signal 40"]),
         (-11, None, "Fatal", "failed", ["killed by SIGSEGV"]),
         (143, None, "", "failed", ["it ended with 143"]),
     ],

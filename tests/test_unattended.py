@@ -45,7 +45,7 @@ class Unattended:
         self._log = folder / "log.jsonl"
         with self._log.open("wb") as log, (folder / "errors.log").open("wb") as errors:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "pipelines", "sync", "--no-models", "--json", *arguments],
+                [sys.executable, "-Pm", "pipelines", "sync", "--no-models", "--json", *arguments],
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdout=log,
@@ -176,6 +176,9 @@ def on_the_grid(run: Unattended, step: timedelta) -> bool:
 
 def test_sigterm_while_waiting_ends_it_with_0(project: Project, upstream: Simulator) -> None:
     assert upstream
+    ours = project.folder / "pipelines"  # a user's own, which is not run
+    ours.mkdir()
+    (ours / "__init__.py").write_text("raise SystemExit(9)", encoding="utf-8")
     with unattended(project, "--every", "1d") as run:
         until(lambda: run.results)
         run.process.terminate()
@@ -273,6 +276,15 @@ def test_a_wrong_configuration_at_the_start_ends_it_with_2(project: Project) -> 
         assert run.end() == 2
     assert run.log == []
     assert "no bot is configured" in (project.folder / "errors.log").read_text(encoding="utf-8")
+
+
+def test_a_source_without_a_bot_ends_it_with_2(project: Project, upstream: Simulator) -> None:
+    project.configure(upstream, bots=["support"])
+    with unattended(project, "--every", "1s", "--source", "okchat") as run:
+        assert run.end() == 2
+    (entry,) = run.log
+    assert (entry["result"], entry["next_start"]) == ("failed", None)
+    assert "okchat" in entry["errors"][0]
 
 
 def test_a_wrong_configuration_later_is_a_failure(project: Project, upstream: Simulator) -> None:

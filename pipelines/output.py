@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -26,6 +26,7 @@ from pipelines.status import Status
 
 if TYPE_CHECKING:
     from pipelines.check import Finding
+    from pipelines.lag import Lags
     from pipelines.verify import Verified
 
 out = Console(highlight=False, soft_wrap=True)
@@ -170,6 +171,16 @@ def status(found: Status) -> None:
         out.print(Text(f"published {moment(found.published_at)}"))
     if found.interrupted:
         out.print(Text("an interrupted sync left unloaded rows; the next sync reads them again"))
+
+
+def lags(found: "Lags") -> None:
+    """Print which bots lag behind, or that none does."""
+    most = timedelta(seconds=found.max_seconds)
+    for bot in found.stale:
+        at = bot.last_complete_sync_at
+        last = f"last complete sync {moment(at)}" if at else "no complete sync yet"
+        out.print(plain(f"STALE {bot.source} {bot.bot}: {last}"))
+    out.print(Text(f"{len(found.stale)} of {len(found.bots)} bots lag behind by more than {most}"))
 
 
 def say(text: str) -> None:

@@ -104,6 +104,8 @@ class Settings(BaseModel):
     publish: Path = Field(default_factory=_published)
     publish_parquet: bool = False
     time_zone: str = "UTC"
+    notify_command: str | None = None
+    notify_webhook: SecretStr | None = None
 
     @property
     def work(self) -> Path:
@@ -126,6 +128,8 @@ _WAREHOUSE = ("destination", "duckdb", "credentials")
 _PUBLISH = ("publish", "path")
 _PARQUET = ("publish", "parquet")
 _TIME_ZONE = ("models", "time_zone")
+_NOTIFY_COMMAND = ("schedule", "notify_command")
+_NOTIFY_WEBHOOK = settings_faults.NOTIFY_WEBHOOK
 SHAPE: settings_faults.Shape = {
     "sources": {
         "gptbots": {
@@ -140,6 +144,7 @@ SHAPE: settings_faults.Shape = {
     "destination": {"duckdb": {"credentials": None}},
     "publish": {"path": None, "parquet": None},
     "models": {"time_zone": None},
+    "schedule": {"notify_command": None, "notify_webhook": None},
 }
 
 
@@ -227,14 +232,33 @@ def _time_zone(given: Given) -> str:
     return _read(given, _TIME_ZONE, settings_values.time_zone, usual="UTC")
 
 
+def _notify_command(given: Given) -> str | None:
+    return _optional(given, _NOTIFY_COMMAND, settings_values.command)
+
+
+def _notify_webhook(given: Given) -> SecretStr | None:
+    return _optional(given, _NOTIFY_WEBHOOK, settings_values.webhook, is_secret=True)
+
+
 def _file(given: Given, path: tuple[str, ...], usual: str) -> Path:
     return _read(given, path, settings_values.database, usual)
 
 
+def _optional(
+    given: Given, path: tuple[str, ...], read: Callable[[object], T], *, is_secret: bool = False
+) -> T | None:
+    value = given.value(".".join(path), is_secret=is_secret)
+    return None if value is None else _typed(path, read, value)
+
+
 def _read(given: Given, path: tuple[str, ...], read: Callable[[object], T], usual: object) -> T:
     value = given.value(".".join(path))
+    return _typed(path, read, usual if value is None else value)
+
+
+def _typed(path: tuple[str, ...], read: Callable[[object], T], value: object) -> T:
     try:
-        return read(usual if value is None else value)
+        return read(value)
     except ValueError as wrong:
         raise ConfigurationError(settings_faults.of_value(path, str(wrong))) from None
 
@@ -246,6 +270,8 @@ _READERS: dict[str, Callable[[Given], object]] = {
     "publish": _publish,
     "publish_parquet": _publish_parquet,
     "time_zone": _time_zone,
+    "notify_command": _notify_command,
+    "notify_webhook": _notify_webhook,
 }
 
 

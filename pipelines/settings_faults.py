@@ -17,6 +17,8 @@ from pipelines.settings_given import CONFIG, SECRETS, File, variable
 
 ANY = "*"
 """In a shape: a name that the user chooses."""
+NOTIFY_WEBHOOK = ("schedule", "notify_webhook")
+"""A secret as well: who knows the address can write there."""
 Shape = Mapping[str, object]
 """The names that are read: a table is another shape, a value is None."""
 
@@ -39,6 +41,8 @@ def _unknown_keys(
                 yield f"{dotted(path)} stands in {file.path}; move it to {SECRETS}, keys are there"
         elif isinstance(inner, Mapping) and isinstance(value, Mapping):
             yield from _unknown_keys(file, value, inner, path)
+        elif path == NOTIFY_WEBHOOK and not file.may_hold_keys:
+            yield f"{dotted(path)} stands in {file.path}; move it to {SECRETS}, it is a secret"
         elif isinstance(inner, Mapping):
             yield f"{dotted(path)} in {file.path} is no table; write [{dotted(path)}] instead"
 
@@ -114,7 +118,8 @@ def of_values(section: str, fields: Collection[str], invalid: ValidationError) -
 
 def of_value(path: tuple[str, ...], what: str) -> str:
     """Tell what is wrong with the value at a path, and where it can stand."""
-    where = SECRETS if len(path) > 3 and path[0] == "sources" else CONFIG
+    is_secret = path == NOTIFY_WEBHOOK or (len(path) > 3 and path[0] == "sources")
+    where = SECRETS if is_secret else CONFIG
     name = variable(".".join(path))
     is_name = re.fullmatch(r"[A-Z0-9_]+", name)
     return f"{dotted(path)} {what} ({where}{f' or {name}' if is_name else ''})"

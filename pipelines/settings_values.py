@@ -6,6 +6,7 @@ have put a key in the wrong place.
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}[dhms])+")
 _LONGEST = timedelta(days=36_500)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 _URL = re.compile(r"https?://[^/?#\\]+(/[^?#\\]*)?", re.IGNORECASE)
+_WEBHOOK = re.compile(r"https?://[^/?#@\\]+([/?][^#]*)?", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 
 
@@ -75,6 +77,26 @@ def base_url(value: object) -> str:
     if not printable or not _URL.fullmatch(text) or not _has_host(text):
         raise ValueError('is no base URL; write it like "https://api.example.com"')
     return text.rstrip("/")
+
+
+def command(value: object) -> str:
+    """Return a command line, as a shell would split it."""
+    text = value if isinstance(value, str) else ""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("has a quote that does not end; close it") from None
+    if not words or "\0" in text:
+        raise ValueError('is no command; write it like "/usr/local/bin/tell-the-team --urgent"')
+    return text
+
+
+def webhook(value: object) -> SecretStr:
+    """Read the address that notifications are posted to; whoever knows it can write there."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not _WEBHOOK.fullmatch(text) or not _visible(text) or not _has_host(text):
+        raise ValueError('is no web address; write it like "https://hooks.example.com/…"')
+    return SecretStr(text)
 
 
 def _has_host(url: str) -> bool:

@@ -17,6 +17,7 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.runtime import run_context
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 import pipelines
 from pipelines import settings_given
@@ -943,3 +944,59 @@ def test_no_fault_holds_a_secret_of_the_environment(name: str, text: str, key: s
 def test_settings_print_no_key(secrets: Write) -> None:
     secrets(BOT)
     assert "key-1" not in f"{load()!r} {load()}"
+
+
+def test_whom_to_tell_of_failures(config: Write, secrets: Write) -> None:
+    config("[schedule]\nnotify_command = \"tell 'the team'\"\n")
+    secrets(f'{BOT}[schedule]\nnotify_webhook = "https://hooks.example.com/T0/4711?key=a"\n')
+    found = load()
+    assert found.notify_command == "tell 'the team'"
+    assert found.notify_webhook
+    assert found.notify_webhook.get_secret_value() == "https://hooks.example.com/T0/4711?key=a"
+    assert "4711" not in repr(found)
+
+
+def test_nobody_is_told_of_failures_unless_configured(secrets: Write) -> None:
+    secrets(BOT)
+    assert (load().notify_command, load().notify_webhook) == (None, None)
+
+
+def test_a_webhook_may_stand_in_the_environment(
+    secrets: Write, env: Callable[[str, str], None]
+) -> None:
+    secrets(BOT)
+    env("SCHEDULE__NOTIFY_WEBHOOK", "http://localhost:8080/hook")
+    assert load().notify_webhook == SecretStr("http://localhost:8080/hook")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('notify_command = "tell \'4711"', "schedule.notify_command has a quote that does not end"),
+        ('notify_command = " "', "schedule.notify_command is no command"),
+        ("notify_command = 4711", "schedule.notify_command is no command"),
+        (
+            'notify_webhook = "4711.example.com/x"',
+            "(.dlt/secrets.toml or SCHEDULE__NOTIFY_WEBHOOK)",
+        ),
+        ('notify_webhook = "ftp://example.com/4711"', "schedule.notify_webhook is no web address"),
+        ('notify_webhook = "https://me:4711@example.com"', "is no web address"),
+        ('notify_webhook = "https://example.com/47 11"', "is no web address"),
+        ("notify_webhooks = 4711", "is unknown; did you mean notify_webhook?"),
+    ],
+)
+def test_a_wrong_way_of_telling_is_a_fault_and_not_shown(
+    secrets: Write, line: str, said: str
+) -> None:
+    secrets(f"{BOT}[schedule]\n{line}\n")
+    with pytest.raises(ConfigurationError) as wrong:
+        load()
+    assert said in str(wrong.value)
+    assert "4711" not in str(wrong.value)
+
+
+def test_a_webhook_is_a_secret(config: Write, secrets: Write) -> None:
+    secrets(BOT)
+    config('[schedule]\nnotify_webhook = "https://hooks.example.com/4711"\n')
+    with pytest.raises(ConfigurationError, match=r"move it to .*secrets\.toml, it is a secret"):
+        load()

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines import tables
+from pipelines.connection import Connection
 from pipelines.errors import ApiError, BrokenReply, NotCertified
 from pipelines.gptbots.books import CREDITED_DAYS, SETTLES, Books, Sheet
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask
@@ -124,7 +125,7 @@ class _Books:
         return read if fresh is None else fresh
 
 
-def news(connection: duckdb.DuckDBPyConnection, table: tables.Table, read: pa.Table) -> pa.Table:
+def news(connection: Connection, table: tables.Table, read: pa.Table) -> pa.Table:
     """Return the rows that the warehouse does not have, or has otherwise.
 
     What was read of a settled day is not replaced by less: upstream begins to forget.
@@ -158,7 +159,7 @@ _FINAL = "({side}.observed_at >= ({side}.{day} + interval '{days} days') at time
 _HELD = """
     select bot, cast(window_start as date)
     from chat.sync_windows
-    where source = 'gptbots' and kind = 'credits' and certified and window_start >= ?
+    where source = 'gptbots' and kind = 'credits' and certified and window_start >= $1
 """
 
 
@@ -184,7 +185,7 @@ def _final(table: tables.Table, side: str) -> str:
     return _FINAL.format(side=side, day=_DAY[table.name], days=(SETTLES + timedelta(days=1)).days)
 
 
-def _held(connection: duckdb.DuckDBPyConnection, since: date) -> dict[str, set[date]]:
+def _held(connection: Connection, since: date) -> dict[str, set[date]]:
     """Return the days of each bot that were read after they had settled."""
     found: defaultdict[str, set[date]] = defaultdict(set)
     for bot, day in connection.execute(_HELD, [since]).fetchall():

@@ -4,9 +4,8 @@ import uuid
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import duckdb
-
 from pipelines import tables
+from pipelines.connection import Connection, is_duckdb
 from pipelines.warehouse import has_tables
 
 _COLUMNS = {
@@ -26,18 +25,19 @@ class Built:
     built_from: str
 
 
-def fingerprint(connection: duckdb.DuckDBPyConnection, zone: str) -> str:
+def fingerprint(connection: Connection, zone: str) -> str:
     """Return a text that differs where what is loaded does, or how models would show it."""
     there = {name for (name,) in connection.execute(_TABLES, [tables.DATASET]).fetchall()}
+    query = _SUM if is_duckdb(connection) else _SUM_IN_POSTGRES
     sums = [
-        connection.execute(_SUM.format(table.name, ", ".join((*table.key, *columns)))).fetchone()
+        connection.execute(query.format(table.name, ", ".join((*table.key, *columns)))).fetchone()
         for table in tables.ALL
         if (columns := _COLUMNS.get(table.name)) is not None and table.name in there
     ]
     return f"{version('convoy-etl')} {zone} {sums}"
 
 
-def built(connection: duckdb.DuckDBPyConnection) -> Built | None:
+def built(connection: Connection) -> Built | None:
     """Return what the models were last built from, None where they never were."""
     if not connection.execute(_TABLES + " and table_name = 'built'", ["staging"]).fetchone():
         return None
@@ -45,7 +45,7 @@ def built(connection: duckdb.DuckDBPyConnection) -> Built | None:
     return Built(*found) if found else None
 
 
-def are_current(connection: duckdb.DuckDBPyConnection, zone: str) -> bool:
+def are_current(connection: Connection, zone: str) -> bool:
     """Tell whether the models show all that is loaded, as they are configured now."""
     last = built(connection)
     return (
@@ -55,24 +55,25 @@ def are_current(connection: duckdb.DuckDBPyConnection, zone: str) -> bool:
     )
 
 
-def begin(connection: duckdb.DuckDBPyConnection) -> None:
+def begin(connection: Connection) -> None:
     """Note that models are being built: until `end` they show nothing in particular."""
     connection.execute("create schema if not exists staging")
     connection.execute(_TABLE)
     connection.execute("update staging.built set built_from = ''")
 
 
-def end(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
+def end(connection: Connection, zone: str) -> None:
     """Note what they were built from."""
     last = built(connection)
     warehouse_id = last.warehouse_id if last else str(uuid.uuid4())
     row = [warehouse_id, fingerprint(connection, zone)]
     connection.execute("delete from staging.built")
-    connection.execute("insert into staging.built values (?, ?)", row)
+    connection.execute("insert into staging.built values ($1, $2)", row)
 
 
-_TABLES = "select table_name from information_schema.tables where table_schema = ?"
+_TABLES = "select table_name from information_schema.tables where table_schema = $1"
 _SUM = "select count(*), bit_xor(hash({1})) from chat.{0}"
+_SUM_IN_POSTGRES = "select count(*), bit_xor(hash_record_extended(row({1}), 0)) from chat.{0}"
 _TABLE = """
     create table if not exists staging.built (warehouse_id varchar, built_from varchar)
 """

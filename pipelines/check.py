@@ -17,8 +17,10 @@ from pipelines.connections import Connections, Timeout
 from pipelines.gptbots.api import GptbotsApi
 from pipelines.gptbots.windows import milliseconds
 from pipelines.jobs import BotName, Wire, gptbots_key, names, okchat_api, okchat_key
+from pipelines.postgres.lock import is_held, may_create
+from pipelines.postgres.server import Server
 from pipelines.settings import Settings
-from pipelines.settings_faults import dotted
+from pipelines.settings_faults import POSTGRES, dotted
 
 SECONDS = 5.0
 """How long a server may take to accept a connection, and to answer."""
@@ -118,6 +120,8 @@ def check_warehouse(settings: Settings) -> Finding:
     path = settings.warehouse
     if _sync_runs(settings.work / "lock"):
         return _warehouse(f"{path} is in use by a sync", "wait for it to end")
+    if not isinstance(path, Path):
+        return _check_server(path)
     if not path.exists():
         return _new_warehouse(path)
     # A log beside it is what a killed sync left: opened to write, DuckDB would work it in.
@@ -128,6 +132,20 @@ def check_warehouse(settings: Settings) -> Finding:
     except errors.ConvoyError as error:
         message, own = _parts(str(error))
         return _warehouse(message, own or f"correct {_CREDENTIALS}, or the file's permissions")
+
+
+def _check_server(server: Server) -> Finding:
+    try:
+        with warehouse.connect(server, read_only=True) as connection:
+            if is_held(connection):
+                return _warehouse(f"{server} is in use by a sync", "wait for it to end")
+            if not may_create(connection):
+                message = f"{server.username} may not create schemas in {server}"
+                return _warehouse(message, f"grant it create on database {server.database}")
+            return _warehouse(f"{server} can be opened")
+    except errors.ConvoyError as error:
+        message, own = _parts(str(error))
+        return _warehouse(message, own or f"correct {dotted(POSTGRES)}")
 
 
 def _new_warehouse(path: Path) -> Finding:

@@ -202,6 +202,7 @@ def publish() -> None:
     from pipelines import sync as models
 
     with cli_models.held() as configured:
+        run.assert_possible(configured)
         if not models.models_are_current(configured):
             models.build_models(configured)
         made = run.publish(configured)

@@ -70,9 +70,10 @@ def held() -> Iterator["Settings"]:
     """Hold the warehouse that is configured; there must be one."""
     from pipelines import settings
     from pipelines.lock import locked
+    from pipelines.warehouse import exists
 
     configured = settings.load(need_bots=False)
-    if not configured.warehouse.exists():
+    if not exists(configured.warehouse):
         message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
         raise ConvoyError(message)
     with locked(configured):

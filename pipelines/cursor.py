@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pipelines.connection import Connection
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 FIELDS = {"gptbots": "recent_chat_time", "okchat": "updated_at"}
@@ -23,7 +24,7 @@ _STATE = """
     select s.state
     from chat._dlt_pipeline_state as s
     join chat._dlt_loads as l on l.load_id = s._dlt_load_id
-    where s.pipeline_name = ? and l.status = 0
+    where s.pipeline_name = $1 and l.status = 0
     order by l.load_id desc
     limit 1
 """
@@ -79,7 +80,7 @@ def cursors_in(state: object) -> dict[tuple[str, str], datetime]:
     return found
 
 
-def stored_cursors(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], datetime]:
+def stored_cursors(connection: Connection) -> dict[tuple[str, str], datetime]:
     """Return the cursors that a warehouse holds."""
     stored = connection.execute(_STATE, [PIPELINE]).fetchone()
     return cursors_in(unpacked(stored[0])) if stored else {}

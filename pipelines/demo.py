@@ -101,11 +101,11 @@ def run(folder: Path) -> None:
             "GPTBots is asked for what is new only; OKChat has no time filter, so its list is "
             "read whole and only what changed is loaded."
         )
-        _show("\n3. Credit spend of the last days", configured.warehouse, _SPEND)
-        _show("\n4. Platforms, the largest", configured.warehouse, _PLATFORMS)
+        _show("\n3. Credit spend of the last days", configured.file, _SPEND)
+        _show("\n4. Platforms, the largest", configured.file, _PLATFORMS)
         made = report.write(configured.publish, folder / "report.html")
         output.say(f"\n5. A report of it all, to open in a browser: {made}")
-    _next(command, configured.warehouse)
+    _next(command, configured.file)
 
 
 def config(url: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines import warehouse
 from pipelines.errors import ConvoyError, WarehouseBusy
-from pipelines.settings import Settings
+from pipelines.settings import Place, Settings
 
 BotKey = tuple[str, str]
 _PATIENCE = 10.0
@@ -62,7 +62,8 @@ def lags(
         WarehouseFailed: it can't be read.
     """
     names = sorted(configured)
-    known = _published(settings.publish)
+    file = isinstance(settings.warehouse, Path)  # a database answers at any time
+    known = _published(settings.publish) if file else None
     if known is None or compared(names, known, most, datetime.now(UTC)).stale:
         known = {**(known or {}), **_stored(settings.warehouse, patience, enough=known)}
     return compared(names, known, most, datetime.now(UTC))
@@ -85,20 +86,20 @@ def _each(
         yield Lag(*key, at, seconds, stale=lag is None or lag > most)
 
 
-def _published(path: Path) -> Mapping[BotKey, datetime] | None:
+def _published(place: Place) -> Mapping[BotKey, datetime] | None:
     try:
-        return _last(path)
+        return _last(place)
     except ConvoyError:  # the warehouse itself will tell
         return None
 
 
 def _stored(
-    path: Path, patience: float, enough: Mapping[BotKey, datetime] | None
+    place: Place, patience: float, enough: Mapping[BotKey, datetime] | None
 ) -> Mapping[BotKey, datetime]:
     until = time.monotonic() + patience
     while True:
         try:
-            return _last(path) or {}
+            return _last(place) or {}
         except WarehouseBusy:
             if time.monotonic() >= until:
                 if enough is None:
@@ -107,11 +108,11 @@ def _stored(
         time.sleep(_PAUSE)
 
 
-def _last(path: Path) -> Mapping[BotKey, datetime] | None:
+def _last(place: Place) -> Mapping[BotKey, datetime] | None:
     """Return when each bot was last read completely, None where there is no file to tell."""
-    if not path.exists():
+    if not warehouse.exists(place):
         return None
-    with warehouse.connect(path, read_only=True) as connection:
+    with warehouse.connect(place, read_only=True) as connection:
         if not warehouse.has_tables(connection):
             return None
         found = connection.execute(_COMPLETE).fetchall()
@@ -123,5 +124,5 @@ _COMPLETE = """
     select source, bot, max(finished_at)
     from chat.sync_windows
     where certified and kind in ('history', 'sweep', 'head')
-    group by all
+    group by source, bot
 """

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from pipelines import tables
+from pipelines.connection import Connection
 from pipelines.gptbots.api import LARGEST_PAGE
 from pipelines.gptbots.history import Expected
 
@@ -23,11 +23,12 @@ _WINDOWS = pa.schema(
         ("window_end", tables.INSTANT),
     ]
 )
+_EPOCH_MS = pa.timestamp("ms", "UTC")
 _GONE = pa.schema([("conversation_id", pa.string()), ("last_activity_at", tables.INSTANT)])
 
 
 def expected(
-    connection: duckdb.DuckDBPyConnection, since: datetime, starts: Mapping[str, datetime]
+    connection: Connection, since: datetime, starts: Mapping[str, datetime]
 ) -> dict[str, Expected]:
     """Return what is known of each GPTBots bot: since the start date and since its own start."""
     rows = [{"bot": bot, "since": since, "start": start} for bot, start in starts.items()]
@@ -38,7 +39,7 @@ def expected(
     many = {bot for (bot,) in connection.execute(_MANY).fetchall()}
     few = [row for row in rows if row["bot"] not in many]
     connection.register("few", pa.Table.from_pylist(few, _STARTS))
-    recent = _grouped(connection.execute(_RECENT).fetchall())
+    recent = _grouped(_milliseconds(connection.execute(_RECENT).to_arrow_table()))
     before = {bot: rest for bot, *rest in connection.execute(_BEFORE).fetchall()}
     return {
         bot: Expected(
@@ -55,7 +56,7 @@ def expected(
 
 
 def times(
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     bot: str,
     bot_ids: Collection[str | None],
     since: datetime,
@@ -65,16 +66,13 @@ def times(
     Those that bear no bot's id count where the API sends none.
     """
     connection.register("ids", pa.table({"bot_id": pa.array(list(bot_ids), pa.string())}))
-    found = (
-        connection.execute(_TIMES, [since, bot, not bot_ids])
-        .to_arrow_table()["active_at"]
-        .combine_chunks()
-    )
+    rows = connection.execute(_TIMES, [since, bot, not bot_ids]).to_arrow_table()
+    found = rows["active_at"].cast(_EPOCH_MS, safe=False).combine_chunks()
     return memoryview(found.buffers()[1] or b"").cast("q")[: len(found)]
 
 
 def absent(
-    connection: duckdb.DuckDBPyConnection, windows: list[dict[str, object]], read: pa.Table
+    connection: Connection, windows: list[dict[str, object]], read: pa.Table
 ) -> dict[str, Gone]:
     """Return, by bot, what is known in windows of GPTBots but was not read there.
 
@@ -89,43 +87,47 @@ def absent(
     return {bot: dict(found) for bot, found in rows.items()}
 
 
-def unseen(connection: duckdb.DuckDBPyConnection, chatbot_id: str, seen: pa.Array) -> Gone:
+def unseen(connection: Connection, chatbot_id: str, seen: pa.Array) -> Gone:
     """Return the live conversations of a chatbot that a sweep did not see."""
     connection.register("seen", pa.table({"conversation_id": seen}))
     return dict(connection.execute(_UNSEEN, [chatbot_id]).fetchall())
 
 
-def last_sweeps(connection: duckdb.DuckDBPyConnection, since: datetime) -> set[str]:
+def last_sweeps(connection: Connection, since: datetime) -> set[str]:
     """Return the chatbots of which a whole sweep was finished since an instant."""
     return {bot for (bot,) in connection.execute(_SWEPT, [since]).fetchall()}
 
 
-def chatbot(connection: duckdb.DuckDBPyConnection, chatbot_id: str) -> tuple[list[str], list[str]]:
+def chatbot(connection: Connection, chatbot_id: str) -> tuple[list[str], list[str]]:
     """Return the ids of all live conversations of a chatbot, and of the open ones."""
     rows = connection.execute(_CHATBOT, [chatbot_id]).fetchall()
     return [i for i, _ in rows], [i for i, is_open in rows if is_open]
 
 
-def last_change(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+def last_change(connection: Connection) -> datetime | None:
     """Return when the latest change of all was observed."""
     found = connection.execute("select max(observed_at) from chat.conversation_changes").fetchone()
     return found[0] if found else None
 
 
-def activities(connection: duckdb.DuckDBPyConnection, source: str, ids: Collection[str]) -> Gone:
+def activities(connection: Connection, source: str, ids: Collection[str]) -> Gone:
     """Return the activity of those conversations that are live."""
     connection.register("asked", pa.table({"conversation_id": pa.array(list(ids), pa.string())}))
     return dict(connection.execute(_ACTIVITIES, [source]).fetchall())
 
 
-def mark_deleted(
-    connection: duckdb.DuckDBPyConnection, source: str, gone: Gone, at: datetime
-) -> int:
+def mark_deleted(connection: Connection, source: str, gone: Gone, at: datetime) -> int:
     """Mark conversations that are still known by that activity; return how many those were."""
     rows = [{"conversation_id": i, "last_activity_at": active} for i, active in gone.items()]
     connection.register("gone", pa.Table.from_pylist(rows, _GONE))
-    marked = connection.execute(_MARK, [at, source]).fetchone()
-    return int(marked[0]) if marked else 0
+    return len(connection.execute(_MARK, [at, source]).fetchall())
+
+
+def _milliseconds(rows: pa.Table) -> Iterable[Sequence[Any]]:
+    """Return rows whose last column is an instant with that in milliseconds since 1970."""
+    *columns, instants = rows.columns
+    times = instants.cast(_EPOCH_MS, safe=False).cast(pa.int64())
+    return zip(*(column.to_pylist() for column in (*columns, times)), strict=True)
 
 
 def _grouped(rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
@@ -140,8 +142,8 @@ _COUNTS = """
     from chat.conversations
     where
         source = 'gptbots' and deleted_at is null and bot_id is not null
-        and last_activity_at >= ?
-    group by all
+        and last_activity_at >= $1
+    group by bot_id
 """
 
 _NAMELESS = """
@@ -151,7 +153,7 @@ _NAMELESS = """
     where
         c.source = 'gptbots' and c.deleted_at is null and c.bot_id is null
         and c.last_activity_at >= asked.since
-    group by all
+    group by c.bot
 """
 
 _IDS = """
@@ -166,12 +168,12 @@ _MANY = f"""
     from chat.conversations as c
     join asked using (bot)
     where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= asked.start
-    group by all
+    group by c.bot
     having count(*) > {LARGEST_PAGE}
 """
 
 _RECENT = """
-    select c.bot, c.conversation_id, epoch_ms(c.last_activity_at)
+    select c.bot, c.conversation_id, c.last_activity_at
     from chat.conversations as c
     join few using (bot)
     where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= few.start
@@ -179,29 +181,42 @@ _RECENT = """
 
 # A count beyond a page can only be one of the window.
 _BEFORE = f"""
+    with seen as (
+        select
+            bot,
+            max(finished_at) filter (
+                where kind = 'history' and certified and total_after is not null
+            ) as counted_at,
+            coalesce(
+                max(total_before) filter (where kind = 'window') > {LARGEST_PAGE}, false
+            ) as counted_windows,
+            coalesce(
+                max(total_before)
+                    filter (where kind = 'window' and total_before <= {LARGEST_PAGE}),
+                0
+            ) as largest_page
+        from chat.sync_windows
+        where source = 'gptbots'
+        group by bot
+    )
+
     select
-        bot,
-        arg_max(total_after - distinct_rows, finished_at)
-            filter (where kind = 'history' and certified) as unreadable,
-        coalesce(
-            max(total_before) filter (where kind = 'window') > {LARGEST_PAGE}, false
-        ) as counted_windows,
-        coalesce(
-            max(total_before)
-                filter (where kind = 'window' and total_before <= {LARGEST_PAGE}),
-            0
-        ) as largest_page
-    from chat.sync_windows
-    where source = 'gptbots'
-    group by all
+        seen.bot, max(w.total_after - w.distinct_rows) as unreadable,
+        seen.counted_windows, seen.largest_page
+    from seen
+    left join chat.sync_windows as w
+        on
+            w.source = 'gptbots' and w.bot = seen.bot and w.finished_at = seen.counted_at
+            and w.kind = 'history' and w.certified
+    group by seen.bot, seen.counted_windows, seen.largest_page
 """
 
 _TIMES = """
-    select epoch_ms(last_activity_at) as active_at
+    select last_activity_at as active_at
     from chat.conversations
     where
-        source = 'gptbots' and deleted_at is null and last_activity_at >= ?
-        and (bot_id in (select bot_id from ids) or bot_id is null and bot = ? and ?)
+        source = 'gptbots' and deleted_at is null and last_activity_at >= $1
+        and (bot_id in (select bot_id from ids) or bot_id is null and bot = $2 and $3)
     order by active_at
 """
 
@@ -213,44 +228,49 @@ _ABSENT = """
             (c.bot_id = w.bot_id or c.bot_id is null and w.bot_id is null and c.bot = w.bot)
             and c.last_activity_at >= w.window_start
             and c.last_activity_at < w.window_end
-    anti join was_read using (conversation_id)
-    where c.source = 'gptbots' and c.deleted_at is null
+    where
+        c.source = 'gptbots' and c.deleted_at is null
+        and not exists (
+            select 1 from was_read where was_read.conversation_id = c.conversation_id
+        )
 """
 
 _UNSEEN = """
-    select conversation_id, last_activity_at
-    from chat.conversations
-    anti join seen using (conversation_id)
+    select c.conversation_id, c.last_activity_at
+    from chat.conversations as c
     where
-        source = 'okchat' and bot_id = ? and deleted_at is null
+        c.source = 'okchat' and c.bot_id = $1 and c.deleted_at is null
+        and not exists (select 1 from seen where seen.conversation_id = c.conversation_id)
 """
 
 _SWEPT = """
     select distinct bot
     from chat.sync_windows
-    where source = 'okchat' and kind = 'sweep' and certified and finished_at >= ?
+    where source = 'okchat' and kind = 'sweep' and certified and finished_at >= $1
 """
 
 _CHATBOT = """
     select conversation_id, coalesce(active, true)
     from chat.conversations
     where
-        source = 'okchat' and bot_id = ? and deleted_at is null
+        source = 'okchat' and bot_id = $1 and deleted_at is null
 """
 
 _ACTIVITIES = """
     select conversation_id, last_activity_at
     from chat.conversations
-    semi join asked using (conversation_id)
-    where source = ? and deleted_at is null
+    where
+        source = $1 and deleted_at is null
+        and conversation_id in (select conversation_id from asked)
 """
 
 _MARK = """
     update chat.conversations as c
-    set deleted_at = ?
+    set deleted_at = $1
     from gone
     where
-        c.source = ? and c.deleted_at is null
+        c.source = $2 and c.deleted_at is null
         and c.conversation_id = gone.conversation_id
         and c.last_activity_at = gone.last_activity_at
+    returning c.conversation_id
 """

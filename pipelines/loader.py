@@ -7,18 +7,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines import tables, warehouse
 from pipelines.batch import Batch
 from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
+from pipelines.settings import Place
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import dlt
     import pyarrow as pa
+    from dlt.common.destination import Destination
 
 _ANY_SOURCE = "gptbots"
 """Under whose name that is loaded which is no source's."""
@@ -32,14 +34,19 @@ _SPARING = ("set threads = 1", "set memory_limit = '128MB'")
 Row groups that are ready go to the disk, where it would keep some hundred MB of them otherwise.
 """
 
-# Rejected rows are merged on their key, as dlt would.
-_NOTE = {
-    tables.SYNC_WINDOWS.name: "insert into chat.sync_windows by name from noted",
-    tables.REJECTED_ROWS.name: """
-        insert into chat.rejected_rows by name
-        from noted anti join chat.rejected_rows using (source, rejected_id)
-    """,
-}
+
+def _noted(table: tables.Table) -> str:
+    """Return the statement that appends rows; those with a key as dlt would merge them on it."""
+    names = ", ".join(table.columns)
+    values = ", ".join(f"{n}::json" if c.json else n for n, c in table.columns.items())
+    known = f"select 1 from chat.{table.name} as old where " + " and ".join(
+        f"old.{name} = noted.{name}" for name in table.key
+    )
+    unless = f" where not exists ({known})" if table.key else ""
+    return f"insert into chat.{table.name} ({names}) select {values} from noted{unless}"
+
+
+_NOTE = {table.name: _noted(table) for table in (tables.SYNC_WINDOWS, tables.REJECTED_ROWS)}
 
 
 class Loader:
@@ -51,14 +58,14 @@ class Loader:
     its rows, a warehouse restored from a backup all end the same way.
     """
 
-    def __init__(self, path: Path, work: Path) -> None:
-        self._path = path
+    def __init__(self, place: Place, work: Path) -> None:
+        self._place = place
         self._folder = work / "dlt"
         _remove(self._folder)
         self._lacking = list(tables.ALL)
         self.cursors: dict[tuple[str, str], datetime] = {}
-        if path.exists():
-            with warehouse.connect(path) as connection:
+        if warehouse.exists(place):
+            with warehouse.connect(place) as connection:
                 self._lacking = warehouse.lacking(connection)
                 self.cursors = stored_cursors(connection) if self._prepared else {}
 
@@ -77,7 +84,7 @@ class Loader:
 
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":
-        return _pipeline(self._path, self._folder)
+        return _pipeline(self._place, self._folder)
 
     def note(self, audit: "Mapping[str, pa.Table]") -> None:
         """Append certificates and rejected rows that come without any news.
@@ -94,7 +101,7 @@ class Loader:
         if not self._prepared:
             self.load(_ANY_SOURCE, Batch(rest=audit), {})
             return
-        with warehouse.connect(self._path) as connection:
+        with warehouse.connect(self._place) as connection:
             connection.begin()
             for name, rows in audit.items():
                 connection.register("noted", rows)
@@ -112,6 +119,8 @@ class Loader:
         # The first load makes all tables, also those that it brings no rows for.
         empty = {table.name: table.schema.empty_table() for table in self._lacking}
         self._run(name, replace(batch, rest={**empty, **batch.rest}), cursors)
+        if self._lacking:
+            warehouse.index(self._place)
         self._lacking = []
 
     def _run(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
@@ -135,10 +144,11 @@ class Loader:
     @contextmanager
     def _kept_open(self, *, sparing: bool) -> Iterator[None]:
         """Keep the file open, which dlt opens and closes seven times; one yet to be is dlt's."""
-        if not self._path.exists() and not sparing:
+        path = self._place
+        if not isinstance(path, Path) or not (path.exists() or sparing):
             yield
             return
-        with warehouse.connect(self._path) as connection:
+        with warehouse.connect(path) as connection:
             for setting in _SPARING if sparing else ():
                 connection.execute(setting)
             yield
@@ -152,7 +162,7 @@ class Loader:
             cause = cause.__cause__
         if isinstance(cause, SignalReceivedException):
             return Stopped(cause.signal_code)
-        return warehouse.translated(cause, self._path)
+        return warehouse.translated(cause, self._place)
 
 
 def _remove(folder: Path) -> None:
@@ -162,14 +172,24 @@ def _remove(folder: Path) -> None:
         folder.unlink()
 
 
-def _pipeline(path: Path, folder: Path) -> "dlt.Pipeline":
+def _pipeline(place: Place, folder: Path) -> "dlt.Pipeline":
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     import dlt  # noqa: PLC0415 - half a second that other commands need not spend
 
     return dlt.pipeline(
         PIPELINE,
-        destination=dlt.destinations.duckdb(str(path)),
+        destination=_destination(place),
         dataset_name=tables.DATASET,
         pipelines_dir=str(folder),
     )
+
+
+def _destination(place: Place) -> "Destination[Any, Any]":
+    import dlt  # noqa: PLC0415 - as above
+
+    if isinstance(place, Path):
+        return dlt.destinations.duckdb(str(place))
+    from pipelines.postgres.destination import destination  # noqa: PLC0415 - of an extra
+
+    return destination(place)

@@ -1,13 +1,14 @@
 """One sync a warehouse."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import filelock
 
 from pipelines.errors import WarehouseBusy
-from pipelines.settings import Settings
-from pipelines.warehouse import connect
+from pipelines.settings import Place, Settings
+from pipelines.warehouse import connect, exists
 
 
 @contextmanager
@@ -17,9 +18,9 @@ def locked(settings: Settings) -> Iterator[None]:
     Raises:
         WarehouseBusy: another sync runs.
     """
-    if settings.warehouse.exists():
+    if exists(settings.warehouse):  # what can't be reached is told before anything is made
         with connect(settings.warehouse, read_only=True):
-            pass  # what can't be opened is told before anything is made
+            pass
     settings.work.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(settings.work / "lock")
     try:
@@ -28,6 +29,16 @@ def locked(settings: Settings) -> Iterator[None]:
         message = f"another sync holds {settings.warehouse}; wait for it to end"
         raise WarehouseBusy(message) from None
     try:
-        yield
+        with _on_server(settings.warehouse):
+            yield
     finally:
         lock.release()
+
+
+def _on_server(place: Place) -> AbstractContextManager[None]:
+    """Hold a database also against other machines; a file is only here."""
+    if isinstance(place, Path):
+        return nullcontext()
+    from pipelines.postgres.lock import held  # noqa: PLC0415 - of an extra, seldom needed
+
+    return held(place)

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import ModelsFailed
+from pipelines.postgres import dbt as postgres
 from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dbt.artifacts.schemas.results import NodeResult
     from dbt.cli.main import dbtRunnerResult
+
+    from pipelines.settings import Place
 
 _PLACES = {"build_path", "compiled_path", "root_path"}
 _FAILED = {"error", "fail", "runtime error", "partial success"}
@@ -50,7 +53,7 @@ def project_dir() -> Path:
 
 
 def build(
-    warehouse: Path,
+    warehouse: Place,
     work: Path,
     *,
     zone: str = "UTC",
@@ -76,7 +79,7 @@ def build(
     )
 
 
-def run_tests(warehouse: Path, work: Path, *, zone: str = "UTC") -> Tested:
+def run_tests(warehouse: Place, work: Path, *, zone: str = "UTC") -> Tested:
     """Run the data tests, and look how fresh the sources are.
 
     Raises:
@@ -93,7 +96,7 @@ def run_tests(warehouse: Path, work: Path, *, zone: str = "UTC") -> Tested:
     return Tested(len(tests) + len(sources), warnings)
 
 
-def document(warehouse: Path, work: Path, to: Path, *, zone: str = "UTC") -> None:
+def document(warehouse: Place, work: Path, to: Path, *, zone: str = "UTC") -> None:
     """Write dbt's browsable documentation of the models as one HTML file.
 
     Raises:
@@ -107,7 +110,7 @@ def document(warehouse: Path, work: Path, to: Path, *, zone: str = "UTC") -> Non
 
 def invoke(
     command: str,
-    warehouse: Path,
+    warehouse: Place,
     work: Path,
     arguments: Sequence[str] = (),
     *,
@@ -116,7 +119,14 @@ def invoke(
     """Run one dbt command on the warehouse, and let go of the file whatever comes of it."""
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 - costs a second, when needed only
 
-    settings = [*_settings(work / "dbt"), "--vars", json.dumps({"time_zone": zone})]
+    target = "warehouse" if isinstance(warehouse, Path) else postgres.TARGET
+    settings = [
+        *_settings(work / "dbt"),
+        "--target",
+        target,
+        "--vars",
+        json.dumps({"time_zone": zone}),
+    ]
     with _environment(warehouse):
         try:
             return dbtRunner().invoke([*command.split(), *settings, *arguments])
@@ -124,7 +134,7 @@ def invoke(
             _release()
 
 
-def _free(warehouse: Path) -> None:
+def _free(warehouse: Place) -> None:
     """Tell an open file as such: dbt would tell it in DuckDB's words, as a test that failed."""
     with connect(warehouse):
         pass
@@ -154,14 +164,14 @@ def _settings(scratch: Path) -> list[str]:
     places += ["--target-path", str(scratch / "target"), "--log-path", str(scratch / "logs")]
     quiet = ["--quiet", "--no-print", "--log-level", "none", "--log-level-file", "info"]
     lean = ["--partial-parse", "--static-parser", "--no-write-json", "--no-version-check"]
-    return [*places, *quiet, *lean, "--no-send-anonymous-usage-stats", "--target", "warehouse"]
+    return [*places, *quiet, *lean, "--no-send-anonymous-usage-stats"]
 
 
 @contextmanager
-def _environment(warehouse: Path) -> Iterator[None]:
+def _environment(warehouse: Place) -> Iterator[None]:
     """The variables that dbt reads, for as long as it runs."""
     ours = {
-        "CONVOY_WAREHOUSE": str(warehouse.resolve()),
+        **_told(warehouse),
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
@@ -175,6 +185,12 @@ def _environment(warehouse: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _told(warehouse: Place) -> Mapping[str, str]:
+    if isinstance(warehouse, Path):
+        return {"CONVOY_WAREHOUSE": str(warehouse.resolve())}
+    return postgres.variables(warehouse)
 
 
 def _release() -> None:

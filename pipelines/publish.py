@@ -17,12 +17,13 @@ from pipelines import built, tables
 from pipelines.built import Built
 from pipelines.errors import ConvoyError, WarehouseFailed
 from pipelines.settings import Settings
-from pipelines.warehouse import connect, translated
+from pipelines.warehouse import connect_file, translated
 
 FRESH = timedelta(hours=1)
 """After that a publication is made anew though nothing but the syncs' times changed."""
 
 _STORAGE = "v1.2.0"
+_NO_NEED = "{} needs no published file; dashboards read its schema marts, which no sync blocks"
 _WRITE = 0o222  # one who opens it for writing would lock all others out
 
 
@@ -45,13 +46,15 @@ def is_current(settings: Settings) -> bool:
     found = _publication(settings.publish)
     if found is None or (settings.publish_parquet and not settings.publish_files.is_dir()):
         return False
-    with connect(settings.warehouse, read_only=True) as connection:
+    with connect_file(settings.file, read_only=True) as connection:
         last, published_at = found
         return last == _shown(connection) and datetime.now(UTC) - published_at < FRESH
 
 
 def published_at(settings: Settings) -> datetime | None:
     """Return when the published file was made, None where there is none."""
+    if not isinstance(settings.warehouse, Path):
+        return None
     found = _publication(settings.publish)
     return found[1] if found else None
 
@@ -60,11 +63,12 @@ def publish(settings: Settings) -> Published:
     """Write the schemas `marts` and `chat` to the published file; the marts as Parquet if asked.
 
     Raises:
-        NothingToPublish: there are no marts yet.
+        NothingToPublish: there are no marts yet, or readers have them in a database already.
         WarehouseBusy: another program holds the warehouse.
         WarehouseFailed: the file can't be written, or is no publication of this warehouse; the
             former one stays.
     """
+    assert_possible(settings)
     started = time.monotonic()
     to = settings.publish.resolve()  # the file that a link leads to, not the link
     try:
@@ -80,6 +84,16 @@ def publish(settings: Settings) -> Published:
         message = f"{error.filename or to}: {error.strerror or error}; nothing was published"
         raise WarehouseFailed(message) from None
     return Published(to, count, to.stat().st_size, time.monotonic() - started)
+
+
+def assert_possible(settings: Settings) -> None:
+    """Let only a warehouse pass that is a file.
+
+    Raises:
+        NothingToPublish: it is a database, that readers have already.
+    """
+    if not isinstance(settings.warehouse, Path):
+        raise NothingToPublish(_NO_NEED.format(settings.warehouse))
 
 
 @contextmanager
@@ -124,7 +138,7 @@ def _write(settings: Settings, to: Path, aside: Path) -> int:
     try:
         with duckdb.connect() as connection:
             for statement in _OPEN:
-                connection.execute(statement.format(_quoted(settings.warehouse), _quoted(aside)))
+                connection.execute(statement.format(_quoted(settings.file), _quoted(aside)))
             shown = _shown(connection)
             names = _names(connection)
             if shown is None or not names:
@@ -136,7 +150,7 @@ def _write(settings: Settings, to: Path, aside: Path) -> int:
             for statement in _CLOSE:
                 connection.execute(statement)
     except duckdb.Error as error:
-        raise translated(error, aside if aside.name in str(error) else settings.warehouse) from None
+        raise translated(error, aside if aside.name in str(error) else settings.file) from None
     return len(names)
 
 
@@ -187,7 +201,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, names: list[tuple[str, str]]) -
 def _write_parquet(published: Path, folder: Path) -> None:
     """Write a file for each mart that was published, each put in place by a rename."""
     folder.mkdir(parents=True, exist_ok=True)
-    with connect(published, read_only=True) as connection:
+    with connect_file(published, read_only=True) as connection:
         for (name,) in connection.execute("show tables from marts").fetchall():
             with _aside(folder / f"{name}.parquet") as aside:
                 connection.execute(

@@ -14,14 +14,16 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.errors import ConvoyError
-from pipelines.warehouse import connect
+from pipelines.errors import ConvoyError, WarehouseFailed
+from pipelines.postgres.server import Server
+from pipelines.settings import Place
+from pipelines.warehouse import connect, connect_file
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
 class QueryFailed(ConvoyError):
-    """The SQL is wrong; the message is DuckDB's, with its hints."""
+    """The SQL is wrong; the message is the database's, with its hints."""
 
     exit_code = 2
 
@@ -39,7 +41,7 @@ def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     if not path.exists():
         message = f"there is no warehouse at {path} yet; run `convoy sync` first"
         raise QueryFailed(message)
-    with connect(path, read_only=True) as connection:
+    with connect_file(path, read_only=True) as connection:
         known = {row[0] for row in connection.execute(_SCHEMAS).fetchall()}
         searched = [schema for schema in ("marts", "chat") if schema in known]
         connection.execute(f"set search_path = '{','.join(searched) or 'main'}'")
@@ -48,12 +50,31 @@ def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def run(path: Path, sql: str) -> pa.Table:
+def run(place: Place, sql: str) -> pa.Table:
     """Run one statement and return its rows.
 
     Raises:
         QueryFailed: the SQL is wrong, or tries to write.
     """
+    return _of_file(place, sql) if isinstance(place, Path) else _of_database(place, sql)
+
+
+def _of_database(server: Server, sql: str) -> pa.Table:
+    """Ask in a transaction that only reads, and that a query before has made so for good.
+
+    What the role may do without writing, it may do here: it is the user's own.
+    """
+    with connect(server, read_only=True) as connection:
+        connection.execute("set search_path = marts, chat")
+        connection.begin()
+        connection.execute("select 1")
+        try:
+            return connection.execute(sql).to_arrow_table()
+        except WarehouseFailed as wrong:
+            raise QueryFailed(str(wrong)) from None
+
+
+def _of_file(path: Path, sql: str) -> pa.Table:
     with reading(path) as connection:
         try:
             statements = connection.extract_statements(sql)

@@ -5,7 +5,7 @@ get their types, and every fault its mend (`settings_faults.py`). All faults are
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -22,6 +22,8 @@ from pydantic import (
 
 from pipelines import settings_faults, settings_given, settings_values
 from pipelines.errors import ConfigurationError
+from pipelines.postgres import server
+from pipelines.postgres.server import Server
 from pipelines.settings_given import Given
 from pipelines.settings_values import duration
 
@@ -85,8 +87,14 @@ class Okchat(_Strict):
     chatbots: dict[Name, Chatbot] = {}
 
 
+Place = Path | Server
+"""Where a warehouse is: a DuckDB file, or a database of PostgreSQL."""
 T = TypeVar("T")
 Source = TypeVar("Source", Gptbots, Okchat)
+
+
+def _home() -> Path:
+    return settings_given.folders()[0].absolute().parent
 
 
 def _published() -> Path:
@@ -94,13 +102,14 @@ def _published() -> Path:
 
 
 class Settings(BaseModel):
-    """Everything that is configured; `warehouse` and `publish` are absolute."""
+    """Everything that is configured; paths are absolute, `home` is where `.dlt` lies."""
 
     model_config = ConfigDict(frozen=True)
 
     gptbots: Gptbots
     okchat: Okchat
-    warehouse: Path
+    warehouse: Place
+    home: Path = Field(default_factory=_home)
     publish: Path = Field(default_factory=_published)
     publish_parquet: bool = False
     time_zone: str = "UTC"
@@ -108,8 +117,22 @@ class Settings(BaseModel):
     notify_webhook: SecretStr | None = None
 
     @property
+    def file(self) -> Path:
+        """The warehouse, where that has to be a file.
+
+        Raises:
+            ConfigurationError: it is a database on a server.
+        """
+        if not isinstance(self.warehouse, Path):
+            what = "is not a file, which this needs"
+            raise ConfigurationError(settings_faults.of_value(_DESTINATION, what))
+        return self.warehouse
+
+    @property
     def work(self) -> Path:
-        """Where lock, load packages and models' artefacts lie: beside the warehouse."""
+        """Where lock, load packages and models' artefacts lie: beside the warehouse, or `.dlt`."""
+        if not isinstance(self.warehouse, Path):
+            return self.home / ".convoy" / "postgres"
         file = self.warehouse.resolve()  # one lock, whichever way leads to the file
         return file.parent / ".convoy" / file.name
 
@@ -125,6 +148,7 @@ class Settings(BaseModel):
 
 
 _WAREHOUSE = ("destination", "duckdb", "credentials")
+_DESTINATION = ("destination", "name")
 _PUBLISH = ("publish", "path")
 _PARQUET = ("publish", "parquet")
 _TIME_ZONE = ("models", "time_zone")
@@ -141,7 +165,11 @@ SHAPE: settings_faults.Shape = {
             "chatbots": {settings_faults.ANY: dict.fromkeys(Chatbot.model_fields)},
         },
     },
-    "destination": {"duckdb": {"credentials": None}},
+    "destination": {
+        "name": None,
+        "duckdb": {"credentials": None},
+        "postgres": {"credentials": None},
+    },
     "publish": {"path": None, "parquet": None},
     "models": {"time_zone": None},
     "schedule": {"notify_command": None, "notify_webhook": None},
@@ -212,7 +240,30 @@ def _source(
     return read
 
 
-def _warehouse(given: Given) -> Path:
+def _warehouse(given: Given) -> Place:
+    name = _read(given, _DESTINATION, settings_values.destination, usual="duckdb")
+    return _server(given) if name == "postgres" else _warehouse_file(given)
+
+
+def _server(given: Given) -> Server:
+    """Read dlt's credentials: an address, or a table whose fields may stand apart."""
+    path = settings_faults.POSTGRES
+    whole = given.value(".".join(path), is_secret=True)
+    fields: dict[str, object] = {}
+    if isinstance(whole, Mapping):
+        if unknown := sorted(map(str, whole.keys() - {*server.FIELDS, "drivername"})):
+            known = ", ".join(server.FIELDS)
+            what = f"holds {', '.join(unknown)}, which nothing reads; known are {known}"
+            raise ConfigurationError(settings_faults.of_value(path, what))
+    elif whole is not None:
+        fields |= _typed(path, server.of_text, whole)
+    for name in server.FIELDS:
+        value = given.value(".".join((*path, name)), is_secret=name == "password")
+        fields |= {} if value is None else {name: value}
+    return _typed(path, lambda _: server.read(fields), None)
+
+
+def _warehouse_file(given: Given) -> Path:
     path = _file(given, _WAREHOUSE, "warehouse.duckdb")
     if not path.parent.is_dir():
         what = "lies in a folder that does not exist; make the folder or correct the path"
@@ -279,7 +330,8 @@ def _consistent(settings: Settings, *, need_bots: bool) -> Settings:
     faults = [*_twice(settings)]
     if need_bots and not (settings.gptbots.bots or settings.okchat.chatbots):
         faults.append(settings_faults.no_bots())
-    if settings.publish.resolve() == settings.warehouse.resolve():
+    file = settings.warehouse if isinstance(settings.warehouse, Path) else None
+    if file and settings.publish.resolve() == file.resolve():
         what = "is the warehouse itself; publish to another file"
         faults.append(settings_faults.of_value(_PUBLISH, what))
     if faults:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -19,6 +20,8 @@ ANY = "*"
 """In a shape: a name that the user chooses."""
 NOTIFY_WEBHOOK = ("schedule", "notify_webhook")
 """A secret as well: who knows the address can write there."""
+POSTGRES = ("destination", "postgres", "credentials")
+"""A secret where a password is in it."""
 Shape = Mapping[str, object]
 """The names that are read: a table is another shape, a value is None."""
 
@@ -41,10 +44,23 @@ def _unknown_keys(
                 yield f"{dotted(path)} stands in {file.path}; move it to {SECRETS}, keys are there"
         elif isinstance(inner, Mapping) and isinstance(value, Mapping):
             yield from _unknown_keys(file, value, inner, path)
-        elif path == NOTIFY_WEBHOOK and not file.may_hold_keys:
+        elif _is_secret(path, value) and not file.may_hold_keys:
             yield f"{dotted(path)} stands in {file.path}; move it to {SECRETS}, it is a secret"
         elif isinstance(inner, Mapping):
             yield f"{dotted(path)} in {file.path} is no table; write [{dotted(path)}] instead"
+
+
+def _is_secret(path: tuple[str, ...], value: object) -> bool:
+    if path == POSTGRES:
+        return "password" in value if isinstance(value, Mapping) else _bears_password(value)
+    return path == NOTIFY_WEBHOOK
+
+
+def _bears_password(address: object) -> bool:
+    try:
+        return isinstance(address, str) and bool(urlsplit(address).password)
+    except ValueError:
+        return True
 
 
 def _is_ours(file: File, at: tuple[str, ...], name: str, shape: Shape) -> bool:
@@ -118,7 +134,7 @@ def of_values(section: str, fields: Collection[str], invalid: ValidationError) -
 
 def of_value(path: tuple[str, ...], what: str) -> str:
     """Tell what is wrong with the value at a path, and where it can stand."""
-    is_secret = path == NOTIFY_WEBHOOK or (len(path) > 3 and path[0] == "sources")
+    is_secret = path in (NOTIFY_WEBHOOK, POSTGRES) or (len(path) > 3 and path[0] == "sources")
     where = SECRETS if is_secret else CONFIG
     name = variable(".".join(path))
     is_name = re.fullmatch(r"[A-Z0-9_]+", name)

@@ -180,6 +180,17 @@ def bot_name(value: str) -> str:
     return value
 
 
+def destination(value: object) -> str:
+    """Read which database the warehouse is.
+
+    Raises:
+        ValueError: It is none that a sync can load into.
+    """
+    if value not in ("duckdb", "postgres"):
+        raise ValueError('is no destination; write "duckdb" or "postgres"')
+    return str(value)
+
+
 def database(value: object) -> Path:
     """Read the path of a DuckDB file, plain or as `duckdb:///path`, as an absolute one.
 

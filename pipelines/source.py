@@ -64,6 +64,7 @@ def _plain(table: tables.Table, rows: object, name: str, batch: Batch) -> DltRes
         "primary_key": table.key or None,
         "columns": table.hints,
     }
+    hints["file_format"] = "parquet"  # also for JSON in PostgreSQL, whose column it chooses
     if batch.appends and table in tables.READ:
         hints["write_disposition"] = tables.APPEND
     resource: DltResource = dlt.resource([rows], name=name, **hints)

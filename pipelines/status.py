@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from pipelines import built, publish, warehouse
+from pipelines.connection import Connection
 from pipelines.cursor import stored_cursors
-from pipelines.settings import Settings
+from pipelines.settings import Place, Settings
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class BotStatus:
 class Status:
     """The warehouse and its bots, those configured and those that left rows behind."""
 
-    warehouse: Path
+    warehouse: Place
     exists: bool
     bots: list[BotStatus]
     models_current: bool
@@ -60,7 +58,8 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
     """
     found: dict[tuple[str, str], BotStatus] = {}
     models_current = False
-    if settings.warehouse.exists():
+    exists = warehouse.exists(settings.warehouse)
+    if exists:
         with warehouse.connect(settings.warehouse, read_only=True) as connection:
             if warehouse.has_tables(connection):
                 found = _bots(connection)
@@ -69,7 +68,7 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
         found.setdefault((source, bot), BotStatus(source, bot, pending="never synced"))
     return Status(
         warehouse=settings.warehouse,
-        exists=settings.warehouse.exists(),
+        exists=exists,
         bots=[found[key] for key in sorted(found)],
         models_current=models_current,
         published_at=publish.published_at(settings),
@@ -77,7 +76,7 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
     )
 
 
-def _bots(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], BotStatus]:
+def _bots(connection: Connection) -> dict[tuple[str, str], BotStatus]:
     cursors = stored_cursors(connection)
     rows = connection.execute(_BOTS).to_arrow_table().to_pylist()
     found = {}
@@ -105,26 +104,37 @@ _BOTS = """
             count(*) filter (where deleted_at is not null) as deleted,
             max(last_activity_at) as newest_activity_at
         from chat.conversations
-        group by all
+        group by source, bot
+    ),
+
+    latest as (
+        select
+            source, bot,
+            max(finished_at) as last_sync_at,
+            max(finished_at) filter (where kind = 'window') as last_window_at,
+            max(finished_at) filter (where kind = 'history' and certified) as history_agreed_at
+        from chat.sync_windows
+        where kind != 'credits'
+        group by source, bot
     ),
 
     windows as (
         select
-            source, bot,
-            max(finished_at) as last_sync_at,
-            arg_max(window_end, finished_at) filter (where kind = 'window') as window_end,
-            max(finished_at) filter (where kind = 'history' and certified) as history_agreed_at,
-            arg_max(certified, finished_at) as certified,
-            arg_max(evidence, finished_at) as evidence
-        from chat.sync_windows
-        where kind != 'credits'
-        group by all
+            source, bot, last_sync_at, history_agreed_at,
+            max(window_end)
+                filter (where kind = 'window' and finished_at = last_window_at) as window_end,
+            bool_and(certified) filter (where finished_at = last_sync_at) as certified,
+            max(evidence) filter (where finished_at = last_sync_at) as evidence
+        from latest
+        inner join chat.sync_windows using (source, bot)
+        where kind != 'credits' and finished_at >= coalesce(last_window_at, last_sync_at)
+        group by source, bot, last_sync_at, history_agreed_at
     ),
 
     rejects as (
         select source, bot, count(*) as rejected
         from chat.rejected_rows
-        group by all
+        group by source, bot
     )
 
     select

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
-import duckdb
 import pyarrow as pa
 
+from pipelines import warehouse
+from pipelines.connection import Connection
+from pipelines.settings import Place
 from pipelines.warehouse import NOTHING_KNOWN, Known, connect, has_tables, known, knows, told
 
 T = TypeVar("T")
@@ -20,23 +21,23 @@ class Stored:
     It stays open until something is waited for or written: each opening takes its time.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._open = ExitStack()
-        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._connection: Connection | None = None
         self._sources: dict[str, bool] = {}
 
-    def look(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T | None:
+    def look(self, query: Callable[[Connection], T]) -> T | None:
         """Ask the warehouse; None while there is none."""
-        if self._connection is None and self._path.exists():
-            connection = self._open.enter_context(connect(self._path))
+        if self._connection is None and warehouse.exists(self._place):
+            connection = self._open.enter_context(connect(self._place))
             if has_tables(connection):
                 self._connection = connection
             else:
                 self._open.close()
         if self._connection is None:
             return None
-        with told(self._path):
+        with told(self._place):
             return query(self._connection)
 
     def known(self, source: str, read: pa.Table) -> Known:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines import built, http, live, publish
@@ -21,7 +22,7 @@ from pipelines.reader import Job
 from pipelines.reconcile import reconcile
 from pipelines.run import Run, Tell
 from pipelines.settings import Settings
-from pipelines.warehouse import connect, has_tables, lacking
+from pipelines.warehouse import connect, exists, has_tables, lacking
 
 if TYPE_CHECKING:
     from pipelines.models import Built
@@ -146,7 +147,7 @@ def show(settings: Settings, outcome: Outcome, tell: Tell) -> None:
 
     What was loaded stands, whatever fails here: it is told in the outcome.
     """
-    if not settings.warehouse.exists():
+    if not exists(settings.warehouse):
         return
     try:
         if not models_are_current(settings):
@@ -154,7 +155,7 @@ def show(settings: Settings, outcome: Outcome, tell: Tell) -> None:
             tell(outcome)
             build_models(settings)
             outcome.models = "built"
-        if not publish.is_current(settings):
+        if isinstance(settings.warehouse, Path) and not publish.is_current(settings):
             outcome.publish = "publishing"
             tell(outcome)
             publish.publish(settings)

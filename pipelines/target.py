@@ -34,7 +34,9 @@ def _of_kind(file: Path) -> str | None:
 
 
 def _of_place(file: Path, settings: Settings) -> str | None:
-    files = {"the warehouse": settings.warehouse, "the published file": settings.publish}
+    files = {"the published file": settings.publish}
+    if isinstance(settings.warehouse, Path):
+        files = {"the warehouse": settings.warehouse, **files}
     for name, path in files.items():
         if file in (path.resolve(), path.resolve().with_name(f"{path.resolve().name}.wal")):
             return f"is {name}"

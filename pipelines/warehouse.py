@@ -1,4 +1,4 @@
-"""The DuckDB file: opened, read back, and its errors in plain words."""
+"""The warehouse: opened, read back, and its errors in plain words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from pipelines import tables
+from pipelines.connection import Connection
 from pipelines.errors import ConfigurationError, ConvoyError, WarehouseBusy, WarehouseFailed
+from pipelines.settings import Place
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,35 @@ class Known:
 NOTHING_KNOWN = Known(*(table.schema.empty_table() for table in tables.READ))
 
 
+def exists(place: Place) -> bool:
+    """Tell whether there is anything: a file, or a database that was loaded into."""
+    if isinstance(place, Path):
+        return place.exists()
+    with connect(place, read_only=True) as connection:
+        return has_tables(connection)
+
+
 @contextmanager
-def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(place: Place, *, read_only: bool = False) -> Iterator[Connection]:
     """Open the warehouse, instants in UTC.
 
     Raises:
         WarehouseBusy: another process writes to it.
         WarehouseFailed: it can't be opened or read.
     """
+    if isinstance(place, Path):
+        with connect_file(place, read_only=read_only) as file:
+            yield file
+    else:
+        from pipelines.postgres import connection  # noqa: PLC0415 - of an extra, seldom needed
+
+        with connection.connect(place, read_only=read_only) as database:
+            yield database
+
+
+@contextmanager
+def connect_file(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB file likewise."""
     try:
         connection = duckdb.connect(str(path), read_only=read_only)
     except duckdb.Error as error:
@@ -45,7 +68,7 @@ def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyC
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def told(place: Place) -> Iterator[None]:
     """Tell what DuckDB says of a warehouse in plain words.
 
     Raises:
@@ -55,11 +78,21 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise translated(error, path) from None
+        raise translated(error, place) from None
 
 
-def translated(error: BaseException, path: Path) -> ConvoyError:
-    """Say in one sentence what DuckDB's error means to the user."""
+def translated(error: BaseException, place: Place) -> ConvoyError:
+    """Say in one sentence what an error of the database means to the user."""
+    if isinstance(place, Path):
+        return _of_file(error, place)
+    if isinstance(error, OSError):  # of the files that are loaded, here
+        return WarehouseFailed(f"{error.filename or 'the work folder'}: {error.strerror or error}")
+    from pipelines.postgres import errors  # noqa: PLC0415 - seldom needed
+
+    return errors.translated(error, place)
+
+
+def _of_file(error: BaseException, path: Path) -> ConvoyError:
     message = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
     if "Could not set lock" in str(error) or "being used by another process" in str(error):
         return WarehouseBusy(f"{path} is open in another program; close it or try again later")
@@ -70,37 +103,46 @@ def translated(error: BaseException, path: Path) -> ConvoyError:
     return WarehouseFailed(f"{path}: {message}")
 
 
-def known(connection: duckdb.DuckDBPyConnection, source: str, ids: pa.Array) -> Known:
+def known(connection: Connection, source: str, ids: pa.Array) -> Known:
     """Return what is stored of these conversations."""
     connection.register("wanted", pa.table({"conversation_id": ids}))
     return Known(
         *(
-            connection.execute(sql, [source]).to_arrow_table()
-            for sql in (_CONVERSATIONS, _LAST_MESSAGES, _CHANGES)
+            connection.execute(sql, [source]).to_arrow_table().cast(table.schema)
+            for table, sql in zip(tables.READ, _KNOWN, strict=True)
         )
     )
 
 
-def knows(connection: duckdb.DuckDBPyConnection, source: str) -> bool:
+def knows(connection: Connection, source: str) -> bool:
     """Tell whether anything is stored of a source's conversations."""
     asked = " or ".join(
-        f"exists (from chat.{table.name} where source = $source)" for table in tables.READ
+        f"exists (select 1 from chat.{table.name} where source = $1)" for table in tables.READ
     )
-    found = connection.execute(f"select {asked}", {"source": source}).fetchone()
+    found = connection.execute(f"select {asked}", [source]).fetchone()
     return bool(found and found[0])
 
 
-def has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
+def has_tables(connection: Connection) -> bool:
     """Tell whether a sync of any version has made its tables, all of them."""
     missing = lacking(connection)
     return not any(table in missing for table in tables.CORE)
 
 
-def lacking(connection: duckdb.DuckDBPyConnection) -> list[tables.Table]:
+def lacking(connection: Connection) -> list[tables.Table]:
     """Return the tables that are not there: all, or those that are newer than the warehouse."""
-    sql = "select table_name from information_schema.tables where table_schema = ?"
+    sql = "select table_name from information_schema.tables where table_schema = $1"
     there = {name for (name,) in connection.execute(sql, [tables.DATASET]).fetchall()}
     return [table for table in tables.ALL if table.name not in there]
+
+
+def index(place: Place) -> None:
+    """Index the keys that conversations are looked up by; DuckDB is quick without."""
+    if isinstance(place, Path):
+        return
+    with connect(place) as connection:
+        for table in tables.READ:
+            connection.execute(_INDEX.format(table.name, ", ".join(table.key)))
 
 
 def _columns(table: tables.Table) -> str:
@@ -110,10 +152,16 @@ def _columns(table: tables.Table) -> str:
     )
 
 
-_WANTED = "from {} as t semi join wanted using (conversation_id) where t.source = ?"
-_CONVERSATIONS = f"select {_columns(tables.CONVERSATIONS)} {_WANTED.format('chat.conversations')}"
-_LAST_MESSAGES = f"select {_columns(tables.LAST_MESSAGES)} {_WANTED.format('chat.last_messages')}"
-_CHANGES = (
-    f"select {_columns(tables.CONVERSATION_CHANGES)} {_WANTED.format('chat.conversation_changes')}"
-    " qualify row_number() over (partition by t.conversation_id order by t.observed_at desc) = 1"
+_WANTED = (
+    "from chat.{} as t"
+    " where t.source = $1 and t.conversation_id in (select conversation_id from wanted)"
 )
+_CONVERSATIONS = f"select {_columns(tables.CONVERSATIONS)} {_WANTED.format('conversations')}"
+_LAST_MESSAGES = f"select {_columns(tables.LAST_MESSAGES)} {_WANTED.format('last_messages')}"
+_CHANGES = (
+    f"select distinct on (t.conversation_id) {_columns(tables.CONVERSATION_CHANGES)}"
+    f" {_WANTED.format('conversation_changes')}"
+    " order by t.conversation_id, t.observed_at desc"
+)
+_INDEX = "create unique index if not exists {0}_key on chat.{0} ({1})"
+_KNOWN = (_CONVERSATIONS, _LAST_MESSAGES, _CHANGES)

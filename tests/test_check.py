@@ -73,9 +73,9 @@ def at(url: str, settings: Settings) -> Settings:
 
 def found(settings: Settings, seconds: float = 5.0) -> dict[str, Finding]:
     """Check, with what holds of every check: nothing on disk changes, no key is told."""
-    before = disk(settings.warehouse.parent)
+    before = disk(settings.file.parent)
     findings = check(settings, seconds=seconds)
-    assert disk(settings.warehouse.parent) == before
+    assert disk(settings.file.parent) == before
     keys = [bot.api_key.get_secret_value() for bot in settings.gptbots.bots.values()]
     keys += [bot.api_key.get_secret_value() for bot in settings.okchat.chatbots.values()]
     assert not [key for key in keys if key in repr(findings)]

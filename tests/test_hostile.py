@@ -104,7 +104,7 @@ def test_it_is_in_the_marts_as_it_was_sent(synced: tuple[Project, World]) -> Non
     lowered = {text.strip(" ").lower() for text in HOSTILE}
     assert lowered <= {row["platform"] for row in platforms}
     settings = project.settings()
-    assert models.build(settings.warehouse, settings.work, tests=True).warnings == 0
+    assert models.build(settings.file, settings.work, tests=True).warnings == 0
 
 
 def test_it_is_published_as_it_was_sent(synced: tuple[Project, World]) -> None:

@@ -108,7 +108,7 @@ def assert_same(settings: Settings) -> None:
 def test_it_holds_all_marts_and_what_was_loaded(modelled: Settings) -> None:
     made = publish.publish(modelled)
 
-    marts = {(schema, name) for schema, name in names(modelled.warehouse) if schema == "marts"}
+    marts = {(schema, name) for schema, name in names(modelled.file) if schema == "marts"}
     wanted = marts | {("chat", table.name) for table in tables.ALL}
     assert names(made.path) == wanted | {("marts", "last_syncs"), ("marts", "publication")}
     assert made.tables == len(wanted)
@@ -211,10 +211,10 @@ def test_nobody_opens_it_for_writing_by_mistake(modelled: Settings, umask: int, 
 def test_a_warehouse_that_went_back_to_a_backup_is_shown_as_it_is(modelled: Settings) -> None:
     with duckdb.connect(str(modelled.warehouse)) as connection:  # as a sync without models does
         connection.execute("delete from chat.conversations where source = 'okchat'")
-    backup = modelled.warehouse.read_bytes()
+    backup = modelled.file.read_bytes()
     _generation(modelled, 8)
     assert show(modelled).models == "built"
-    modelled.warehouse.write_bytes(backup)
+    modelled.file.write_bytes(backup)
 
     outcome = show(modelled)
 
@@ -234,7 +234,7 @@ def test_a_publication_that_is_damaged_is_made_anew(modelled: Settings) -> None:
 def test_another_warehouse_has_a_publication_of_its_own(modelled: Settings, tmp_path: Path) -> None:
     show(modelled)
     other = modelled.model_copy(update={"warehouse": tmp_path / "other.duckdb"})
-    shutil.copy(modelled.warehouse, other.warehouse)
+    shutil.copy(modelled.file, other.file)
     with duckdb.connect(str(other.warehouse)) as connection:
         connection.execute("update staging.built set warehouse_id = 'another'")
 

@@ -205,7 +205,7 @@ KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] =
     "destination.duckdb.credentials": (
         "a.duckdb",
         "duckdb:///b.duckdb",
-        lambda s: s.warehouse.name,
+        lambda s: s.file.name,
         "a.duckdb",
         "b.duckdb",
     ),
@@ -374,7 +374,7 @@ def test_dlt_s_other_sections_are_left_alone(config: Write, secrets: Write) -> N
         file_max_items = 10
     """)
     secrets(BOT + '[destination.postgres.credentials]\npassword = "p"\n')
-    assert load().warehouse.name == "w.duckdb"
+    assert load().file.name == "w.duckdb"
 
 
 @pytest.mark.parametrize("given_as", ["{}", "duckdb:///{}"])
@@ -628,7 +628,7 @@ def test_variables_of_others_are_left_alone(env: Callable[[str, str], None]) -> 
     for name in ("SOURCES__GITHUB__TOKEN", "DESTINATION__POSTGRES__CREDENTIALS", "LOAD__WORKERS"):
         env(name, "x")
     env("DESTINATION__DUCKDB__CREATE_INDEXES", "true")
-    assert load(need_bots=False).warehouse.name == "warehouse.duckdb"
+    assert load(need_bots=False).file.name == "warehouse.duckdb"
 
 
 SUPPORT = "(.dlt/secrets.toml or SOURCES__GPTBOTS__BOTS__SUPPORT__API_KEY)"

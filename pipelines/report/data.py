@@ -79,7 +79,7 @@ def read(published: Path, *, days: int = 365, now: datetime | None = None) -> Pu
             f"there is no published file at {published} yet; "
             "run `convoy sync` or `convoy publish` first"
         )
-    with warehouse.connect(published, read_only=True) as connection:
+    with warehouse.connect_file(published, read_only=True) as connection:
         if not _has_models(connection):
             raise ConvoyError(f"{published} holds no models yet; run `convoy sync` first")
         return _read(connection, days, now or datetime.now(UTC))

@@ -1,0 +1,19 @@
+"""What dbt is told of a PostgreSQL database: a target of its profile, and variables."""
+
+from collections.abc import Mapping
+
+from pipelines.postgres.server import Server
+
+TARGET = "postgres"
+
+
+def variables(server: Server) -> Mapping[str, str]:
+    """Return the environment variables that the target of the profile reads."""
+    password = server.password.get_secret_value() if server.password else ""
+    return {
+        "CONVOY_POSTGRES_HOST": server.host,
+        "CONVOY_POSTGRES_PORT": str(server.port),
+        "CONVOY_POSTGRES_USER": server.username,
+        "CONVOY_POSTGRES_PASSWORD": password,
+        "CONVOY_POSTGRES_DATABASE": server.database,
+    }

@@ -227,7 +227,7 @@ def report(
 
     configured = settings.load(need_bots=False)
     target.check(to, configured)
-    written = run.write(configured.publish, to, days=days)
+    written = run.write(configured.shown, to, days=days)
     output.say(f"the report is {written} ({written.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -129,6 +129,11 @@ class Settings(BaseModel):
         return self.warehouse
 
     @property
+    def shown(self) -> Place:
+        """Where readers look: in the published file, or in a database that bears them itself."""
+        return self.publish if isinstance(self.warehouse, Path) else self.warehouse
+
+    @property
     def work(self) -> Path:
         """Where lock, load packages and models' artefacts lie: beside the warehouse, or `.dlt`."""
         if not isinstance(self.warehouse, Path):

@@ -65,10 +65,10 @@ class Project:
         (self.folder / ".dlt" / "config.toml").write_text("\n".join(config), encoding="utf-8")
         (self.folder / ".dlt" / "secrets.toml").write_text("\n".join(secrets), encoding="utf-8")
 
-    def settings(self) -> Settings:
+    def settings(self, *, need_bots: bool = True) -> Settings:
         """Read the files as they are now, as a new process would."""
         Container()[PluggableRunContext].reload_providers()
-        return settings.load()
+        return settings.load(need_bots=need_bots)
 
     def sync(
         self, *, sources: Iterable[str] = (), patience: float = 20.0, yes: bool = False

@@ -21,6 +21,7 @@ _MISSING = (
     "pip install 'convoy-etl[postgres]'"
 )
 _TIMEOUT = "15"
+_AMOUNT = pa.decimal128(38, 10)
 
 
 @contextmanager
@@ -137,8 +138,10 @@ def _plain_column(field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _amounts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read amounts that the driver gives as text; those that no decimal holds stay text."""
+    if texts.null_count == len(texts):
+        return texts.cast(_AMOUNT)
     try:
         exact = [None if text is None else Decimal(text) for text in texts.to_pylist()]
-        return pa.chunked_array([pa.array(exact)]) if exact else texts.cast(pa.decimal128(38, 10))
+        return pa.chunked_array([pa.array(exact)])
     except (pa.ArrowInvalid, ArithmeticError):
         return texts

@@ -35,10 +35,11 @@ class _Credentials(PostgresCredentials):
         return Server.model_validate({**place, **who, "options": tuple(options.items())}).address()
 
 
-class _CopyJob(PostgresParquetCopyJob):
+class CopyJob(PostgresParquetCopyJob):
     """Copies a file; one without rows only makes its table, and would fail in dlt's job."""
 
     def run(self) -> None:
+        """Copy it."""
         if pq.read_metadata(self._file_path).num_rows:
             super().run()
 
@@ -52,7 +53,7 @@ class _Client(PostgresClient):
         restore: bool = False,  # noqa: FBT001, FBT002 - dlt's
     ) -> LoadJob:
         job = super().create_load_job(table, file_path, load_id, restore)
-        return _CopyJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
+        return CopyJob(file_path) if isinstance(job, PostgresParquetCopyJob) else job
 
 
 class Database(postgres):

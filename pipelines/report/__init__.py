@@ -5,11 +5,12 @@ from datetime import datetime
 from pathlib import Path
 
 from pipelines.report import charts, data, page
+from pipelines.settings import Place
 
 __all__ = ["write"]
 
 
-def write(published: Path, to: Path, *, days: int = 365, now: datetime | None = None) -> Path:
+def write(published: Place, to: Path, *, days: int = 365, now: datetime | None = None) -> Path:
     """Write the report of the last so many days, whole or not at all; return where it is.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the page needs out of the published file, read only.
+"""What the page needs out of the published file, or of a database that needs none; read only.
 
 The page follows filters (source, platform, bot, period) without a server. So it is given a daily
 aggregate of what adds up, in cells of day, source, bot and platform, and every number under a
@@ -27,7 +27,10 @@ import duckdb
 
 from pipelines import warehouse
 from pipelines.errors import ConvoyError
+from pipelines.postgres.server import Server
 from pipelines.report import queries
+from pipelines.report.copied import copied
+from pipelines.settings import Place
 
 Row = dict[str, Any]
 MOST_SIGHTINGS = 150_000
@@ -67,13 +70,15 @@ class Published:
     rejected: int
 
 
-def read(published: Path, *, days: int = 365, now: datetime | None = None) -> Published:
+def read(published: Place, *, days: int = 365, now: datetime | None = None) -> Published:
     """Read the last so many days, and how complete they are.
 
     Raises:
         ConvoyError: nothing is published yet, or no models are in it.
         WarehouseFailed: it can't be read.
     """
+    if not isinstance(published, Path):
+        return _of_database(published, days, now or datetime.now(UTC))
     if not published.exists():
         raise ConvoyError(
             f"there is no published file at {published} yet; "
@@ -83,6 +88,13 @@ def read(published: Path, *, days: int = 365, now: datetime | None = None) -> Pu
         if not _has_models(connection):
             raise ConvoyError(f"{published} holds no models yet; run `convoy sync` first")
         return _read(connection, days, now or datetime.now(UTC))
+
+
+def _of_database(server: Server, days: int, now: datetime) -> Published:
+    with copied(server) as connection:
+        if not _has_models(connection):
+            raise ConvoyError(f"{server} holds no models yet; run `convoy sync` first")
+        return _read(connection, days, now)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, days: int, now: datetime) -> Published:

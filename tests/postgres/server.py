@@ -76,15 +76,25 @@ class PostgresProject(Project):
     def configure(self, upstream: Simulator, **given: Any) -> None:  # noqa: ANN401 - as Project
         """Write the TOML files; the password is among the secrets."""
         super().configure(upstream, **given)
-        place = self.server.address(self.database)
+        self.place()
+
+    def place(self, password: str = PASSWORD, **other: object) -> None:
+        """Write where the database is."""
+        place = {**self.server.address(self.database), **other}
         fields = [f'{n} = "{v}"' if isinstance(v, str) else f"{n} = {v}" for n, v in place.items()]
         table = "destination.postgres.credentials"
         self._append("config.toml", '[destination]\nname = "postgres"', f"[{table}]", *fields)
-        self._append("secrets.toml", f"[{table}]", f'password = "{PASSWORD}"')
+        self._append("secrets.toml", f"[{table}]", f'password = "{password}"')
 
     def _append(self, name: str, *lines: str) -> None:
         with (self.folder / ".dlt" / name).open("a", encoding="utf-8") as file:
             file.write("\n" + "\n".join(lines) + "\n")
+
+    def await_alone(self) -> None:
+        """Wait until the server has noticed that nobody is connected any more."""
+        others = "select 1 from pg_stat_activity where datname = %s"
+        while self.server.ask("postgres", others, self.database):
+            time.sleep(0.02)
 
     def rows(self, query: str, *parameters: object) -> list[Row]:
         """Ask the database; DuckDB's short form of a whole table is understood."""

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from project import assert_equal_to_truth, ids
+
+from pipelines.check import check_warehouse
+from pipelines.errors import ConfigurationError, WarehouseFailed
+from pipelines.query import QueryFailed
+from pipelines.query import run as query
+from pipelines.verify import verify
+from pipelines.warehouse import connect
+from postgres.server import PASSWORD
+from postgres.test_crash import run
+
+if TYPE_CHECKING:
+    from conftest import MakeWorld, Simulate
+
+    from pipelines.simulator import World
+    from postgres.server import PostgresProject
+
+
+WRITING = (
+    "delete from conversations",
+    "create table marts.mine (id int)",
+    "set transaction read write",
+    "select 1; delete from conversations",
+    "do $$ begin set transaction read write; delete from chat.conversations; end $$",
+    "do $$ begin commit; delete from chat.conversations; end $$",
+    "select nothing",
+)
+
+
+@pytest.fixture
+def world(make_world: MakeWorld, simulate: Simulate, project: PostgresProject) -> World:
+    """A world that is loaded."""
+    world = make_world(bots={"support": 230, "sales": 40}, chatbots={"website": 120})
+    project.configure(simulate(world))
+    assert project.sync().complete
+    return world
+
+
+def test_deleted_upstream_is_marked_and_unmarked(world: World, project: PostgresProject) -> None:
+    gone = {ids(world, "support")[3], ids(world, "website")[5]}
+    for conversation in gone:
+        world.delete(conversation)
+    assert project.sync().complete
+    assert project.marked() == gone
+    for conversation in gone:
+        world.restore(conversation)
+    assert project.sync().complete
+    assert_equal_to_truth(project, world)
+
+
+def test_verify_names_what_differs_and_mends_it(world: World, project: PostgresProject) -> None:
+    lost, other = ids(world, "support")[7], ids(world, "website")[9]
+    for table in ("conversations", "last_messages", "conversation_changes"):
+        delete = f"delete from chat.{table} where conversation_id in (?, ?)"
+        project.server.ask(project.database, delete.replace("?", "%s"), lost, other)
+    found = verify(project.settings())
+    assert not found.agrees
+    assert {i for difference in found.differences.values() for i in difference.missing} == {
+        lost,
+        other,
+    }
+    assert verify(project.settings(), repair=True).agrees
+    assert_equal_to_truth(project, world)
+
+
+def test_status_and_lag_tell_how_it_stands(world: World, project: PostgresProject) -> None:
+    told = run(project, "-m", "pipelines", "status", "--json")
+    assert told.returncode == 0, told.stderr
+    bots = {bot["bot"]: bot for bot in json.loads(told.stdout)["bots"]}
+    counts = {name: len(ids(world, name)) for name in world.accounts}
+    assert {name: bot["conversations"] for name, bot in bots.items()} == counts
+    assert all(bot["certified"] and bot["evidence"] and bot["cursor"] for bot in bots.values())
+    assert bots["support"]["history_agreed_at"]
+    assert run(project, "-m", "pipelines", "status", "--max-lag", "1h").returncode == 0
+    assert PASSWORD not in told.stdout + told.stderr
+
+
+def test_a_query_can_only_read(world: World, project: PostgresProject) -> None:
+    place = project.settings().warehouse
+    for sql in WRITING:
+        with pytest.raises(QueryFailed):
+            query(place, sql)
+    assert_equal_to_truth(project, world)
+    total = project.rows("select sum(cost_credit) as total from chat.conversations")
+    assert query(place, "select sum(cost_credit) as total from conversations").to_pylist() == total
+    told = run(project, "-m", "pipelines", "publish")
+    assert told.returncode == 1
+    assert "needs no published file" in told.stderr
+    assert check_warehouse(project.settings()).ok
+
+
+def test_a_wrong_password_is_named_and_not_shown(project: PostgresProject) -> None:
+    project.place(password="wrong and secret")
+    place = project.settings(need_bots=False).warehouse
+    with pytest.raises(ConfigurationError, match="not let convoy in") as told, connect(place):
+        pass
+    assert "secret" not in str(told.value)
+
+
+def test_a_server_that_is_away_is_named(project: PostgresProject) -> None:
+    project.place(port=1)
+    place = project.settings(need_bots=False).warehouse
+    with pytest.raises(WarehouseFailed, match="can't be reached") as told, connect(place):
+        pass
+    assert "its'own" not in str(told.value)
+
+
+def test_a_password_in_the_open_is_refused(project: PostgresProject) -> None:
+    project.place()
+    secrets, config = (project.folder / ".dlt" / f"{n}.toml" for n in ("secrets", "config"))
+    secrets.rename(config)
+    with pytest.raises(ConfigurationError, match="it is a secret"):
+        project.settings(need_bots=False)

@@ -43,6 +43,14 @@ def _unknown_keys(
             yield f"{dotted(path)} in {file.path} is no table; write [{dotted(path)}] instead"
 
 
+def misplaced(file: File, secret: tuple[str, str]) -> Iterator[str]:
+    """Find a secret of a table that stands where secrets should not."""
+    table, name = secret
+    inner = file.tables.get(table)
+    if not file.may_hold_keys and isinstance(inner, Mapping) and name in inner:
+        yield f"{dotted(secret)} stands in {file.path}; move it to {SECRETS}, secrets are there"
+
+
 def _is_ours(file: File, at: tuple[str, ...], name: str, shape: Shape) -> bool:
     """Tell whether an unknown name is a fault, or may be somebody else's."""
     match at:
@@ -79,7 +87,7 @@ def _known(known: list[str], parts: list[str]) -> str:
 def _starts_like_ours(parts: list[str], shape: Shape) -> bool:
     sources = shape["sources"]
     assert isinstance(sources, Mapping)  # noqa: S101 - for the type checker
-    return parts[0] == "PUBLISH" or (
+    return parts[0] in ("PRIVACY", "PUBLISH") or (
         parts[0] == "SOURCES" and bool(_close(parts[1].lower(), sources, 0.8))
     )
 
@@ -114,7 +122,8 @@ def of_values(section: str, fields: Collection[str], invalid: ValidationError) -
 
 def of_value(path: tuple[str, ...], what: str) -> str:
     """Tell what is wrong with the value at a path, and where it can stand."""
-    where = SECRETS if len(path) > 3 and path[0] == "sources" else CONFIG
+    is_secret = (len(path) > 3 and path[0] == "sources") or path[-1] == "salt"
+    where = SECRETS if is_secret else CONFIG
     name = variable(".".join(path))
     is_name = re.fullmatch(r"[A-Z0-9_]+", name)
     return f"{dotted(path)} {what} ({where}{f' or {name}' if is_name else ''})"

@@ -8,7 +8,7 @@ Whatever fails here fails no bot: its conversations stand, the failure is named.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -44,12 +44,14 @@ def read_transcripts(run: Run) -> None:
         _load(run, run.ask({name: queue.some for name, queue in open_ones.items()}))
     for name, queue in queues.items():
         run.outcome.bots[name].failures += [f"messages: {why}" for why in queue.failures]
-    count_due(run)
+    for name in asked.keys() - queues.keys():
+        run.outcome.bots[name].transcripts_due = 0
+    count_due(run, queues.keys() | (most.keys() - asked.keys()))
 
 
-def count_due(run: Run) -> None:
-    """Tell how many transcripts are due, where they are switched on."""
-    names = [name for name in run.tasks if cap_of(run.settings, name.source)]
+def count_due(run: Run, bots: Collection[BotName]) -> None:
+    """Tell how many transcripts of these bots are due, where they are switched on."""
+    names = [name for name in bots if cap_of(run.settings, name.source)]
     query = partial(due.counts, owners=due.owners(run.tasks), names=names)
     for name, count in ((run.look(query) if names else None) or {}).items():
         run.outcome.bots[name].transcripts_due = count

@@ -99,7 +99,7 @@ def verify(  # noqa: PLR0913 - what it may be told, all by name
         keeper = Findings(run, Loading(run, moving=False) if repair else None)
         run.read(full_jobs(run), keeper)
         reconcile(run, keeper, yes=yes or not repair, thorough=True)
-        count_due(run)
+        count_due(run, run.tasks.keys())
         run.finish(write=repair)
     run.outcome.seconds = time.monotonic() - started
     return Verified(run.outcome, {name: keeper.found[name] for name in names}, repair)

@@ -11,9 +11,10 @@ import pytest
 import truth
 from project import bot
 
-from pipelines import run, tables, transcripts
+from pipelines import cli, run, tables, transcripts
 from pipelines.errors import Stopped
 from pipelines.simulator import Faults, Knobs
+from pipelines.sync import build_models
 from pipelines.verify import verify
 
 if TYPE_CHECKING:
@@ -423,6 +424,62 @@ def test_the_budget_holds_for_messages_too(
     project.configure(upstream, gptbots={**ON, "requests_per_minute": 30})
     assert project.sync().complete
     assert 429 not in [logged.status for logged in upstream.log]
+
+
+def messages_of(world: World, identity: object) -> list[dict[str, Any]]:
+    return world.messages(str(identity))
+
+
+def test_marts_tell_what_the_messages_say(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    world = make_world(**FEW)
+    unread = str(world.truth("gptbots")[-1]["conversation_id"])
+    project.configure(simulate(world), gptbots={**ON, "messages_per_run": 11}, okchat=ON)
+    for identity in (str(row["conversation_id"]) for row in world.truth("gptbots")):
+        world.edit(identity, message_count=4)
+    project.sync()
+    build_models(project.settings())
+    rows = {row["conversation_id"]: row for row in project.rows("from marts.conversations")}
+    nothing = ("user_messages", "bot_messages", "tokens", "first_response_seconds")
+    assert [rows[unread][name] for name in (*nothing, "last_message_content")] == [None] * 5
+    for row in world.truth("gptbots")[:-1]:
+        found, said = rows[row["conversation_id"]], messages_of(world, row["conversation_id"])
+        assert found["last_message_content"] == said[-1]["content"][0]["branch_content"][0]["text"]
+        assert found["last_message_sender_type"] == said[-1]["role"]
+        assert (found["user_messages"], found["bot_messages"], found["tokens"]) == (2, 2, None)
+        assert found["first_response_seconds"] == 20  # as far as the simulator lets them lie apart
+    for row in world.truth("okchat"):
+        found, said = rows[row["id"]], messages_of(world, row["id"])
+        assert found["tokens"] == (sum(m["tokens_used"] or 0 for m in said) or None)
+        assert found["bot_messages"] == sum(m["sender_type"] == "bot" for m in said)
+    (bots,) = project.rows("from marts.bot_summary where source = 'gptbots'")
+    assert (bots["transcripts"], bots["median_first_response_seconds"]) == (11, 20)
+
+
+def test_the_summary_and_status_tell_what_is_due_where_it_is_on(
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project.configure(simulate(make_world(**FEW)), okchat={**ON, "messages_per_run": 1})
+
+    def told(*command: str) -> str:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("sys.argv", ["convoy", *command])
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    assert ", 1 transcripts, " in (said := told("sync", "--no-models"))
+    assert ", 8 transcripts still due, " in said
+    assert "okchat website: 1 transcripts read, 8 due\n" in (said := told("status"))
+    assert "gptbots support: " not in said
+    assert "okchat website: 8 transcripts due\n" in told("verify")
+    project.configure(simulate(make_world(**FEW)))
+    assert "transcripts" not in told("status") + told("verify")
 
 
 def test_a_warehouse_of_an_earlier_version_gets_the_tables(

@@ -14,6 +14,8 @@ _COLUMNS = {
     tables.LAST_MESSAGES.name: ("message_id", "content", "updated_at"),
     tables.CONVERSATION_CHANGES.name: (),
     **dict.fromkeys((table.name for table in tables.BOOKS), ("observed_at",)),
+    # Of the messages themselves nothing: none is written without its transcript.
+    tables.TRANSCRIPTS.name: ("read_at",),
 }
 """What tells versions of a row apart, beyond its key, in the tables that the models read."""
 

@@ -39,6 +39,11 @@ _NOTE = {
         insert into chat.rejected_rows by name
         from noted anti join chat.rejected_rows using (source, rejected_id)
     """,
+    tables.TRANSCRIPTS.name: """
+        delete from chat.transcripts as old using noted
+        where old.source = noted.source and old.conversation_id = noted.conversation_id;
+        insert into chat.transcripts by name from noted
+    """,
 }
 
 
@@ -80,7 +85,7 @@ class Loader:
         return _pipeline(self._path, self._folder)
 
     def note(self, audit: "Mapping[str, pa.Table]") -> None:
-        """Append certificates and rejected rows that come without any news.
+        """Write certificates, rejected rows and how far transcripts are, which come without news.
 
         They need no cursor, and a run of dlt would cost a sync that finds nothing new about half
         a second.

@@ -15,7 +15,8 @@ class BotOutcome:
     `history` whether the server counts as many conversations as are known ('agrees', or 'moving'
     while it can't be told), `deleted` how many were marked as gone upstream, `done` that reading
     has ended, `loaded` that all of it is read and in the warehouse, `failures` what was asked for
-    beside the conversations and could not be read.
+    beside the conversations and could not be read, `transcripts` how many were read to their end,
+    `transcripts_due` how many are still due, None where they are switched off.
     """
 
     source: str
@@ -33,6 +34,8 @@ class BotOutcome:
     loaded: bool = False
     error: str | None = None
     failures: list[str] = field(default_factory=list)
+    transcripts: int = 0
+    transcripts_due: int | None = None
 
 
 @dataclass

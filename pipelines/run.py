@@ -23,6 +23,7 @@ from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
 from pipelines.loader import Loader
 from pipelines.news import News, by_bot, news
 from pipelines.outcome import BotOutcome, Outcome
+from pipelines.privacy import Veil
 from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
@@ -65,6 +66,7 @@ class Run:
     Attributes:
         stored: what the warehouse holds.
         tasks: how each bot is read.
+        veil: what all that was read goes through before anything else is done with it.
         seen: ids that a sweep of the whole list saw.
         gone: conversations that certified reads did not find where they are known to be.
         unreadable: rows of each bot that were rejected since that was last emptied, and their
@@ -78,6 +80,7 @@ class Run:
         self._tell = tell
         self._patience = patience
         self.stored = Stored(settings.warehouse)
+        self.veil = Veil.of(settings.privacy)
         self._loader = Loader(settings.warehouse, settings.work)
         self._audit = Audit()
         self._reader = Reader()
@@ -139,6 +142,7 @@ class Run:
 
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:
         """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""
+        chunk = self.veil.chunk(chunk)
         read = chunk.read
         spool = self._spools.get(chunk.source)
         if spool and spool.holds(read["conversation_id"]):
@@ -231,8 +235,12 @@ class Run:
     def write_audit(self) -> None:
         """Write the audit trail as far as it is."""
         if audit := self._audit.take():
-            self._will_write()
-            self._loader.note(audit)
+            self.write(audit)
+
+    def write(self, noted: Mapping[str, pa.Table]) -> None:
+        """Write what the loader only notes."""
+        self._will_write()
+        self._loader.note(noted)
 
     def _will_write(self) -> None:
         """Let go of the warehouse, and forget what was known of it."""

@@ -21,6 +21,7 @@ from pipelines.reader import Job
 from pipelines.reconcile import reconcile
 from pipelines.run import Run, Tell
 from pipelines.settings import Settings
+from pipelines.transcripts import read_transcripts
 from pipelines.warehouse import connect, has_tables, lacking
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
             run.read(jobs(run), Loading(run, moving=True))
             reconcile(run, Loading(run, moving=False), yes=yes)
             read_books(run)
+            read_transcripts(run)
             run.finish()
         if models:
             show(settings, run.outcome, tell)

@@ -15,6 +15,7 @@ from pipelines.reconcile import reconcile
 from pipelines.run import Run, Tell
 from pipelines.settings import Settings
 from pipelines.sync import Loading, full_jobs
+from pipelines.transcripts import count_due
 
 
 @dataclass
@@ -99,6 +100,7 @@ def verify(  # noqa: PLR0913 - what it may be told, all by name
         keeper = Findings(run, Loading(run, moving=False) if repair else None)
         run.read(full_jobs(run), keeper)
         reconcile(run, keeper, yes=yes or not repair, thorough=True)
+        count_due(run, run.tasks.keys())
         run.finish(write=repair)
     run.outcome.seconds = time.monotonic() - started
     return Verified(run.outcome, {name: keeper.found[name] for name in names}, repair)

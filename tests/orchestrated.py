@@ -64,7 +64,14 @@ class Dagster:
 
     def ran(self, *arguments: str) -> dict[str, Any]:
         """Run a command that makes a run; return what became of it."""
-        code, said = self.run(*arguments, "-f", "definitions.py")
+        return self._became(*self.run(*arguments, "-f", "definitions.py"))
+
+    def again(self) -> dict[str, Any]:
+        """Re-execute the newest run from its failure; return what became of that."""
+        done = self._python(str(ROOT / "tests" / "dagster_again.py"))
+        return self._became(done.returncode, done.stdout + done.stderr)
+
+    def _became(self, code: int, said: str) -> dict[str, Any]:
         seen = self._python(str(ROOT / "tests" / "dagster_events.py"))
         assert seen.returncode == 0, said + seen.stderr
         found: dict[str, Any] = json.loads(seen.stdout)

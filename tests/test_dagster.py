@@ -97,18 +97,23 @@ def test_a_bot_that_fails_fails_alone(
     project: Project, dagster: Dagster, make_world: MakeWorld, simulate: Simulate
 ) -> None:
     world = a_world(make_world)
-    world.revoke("sales-team")
-    project.configure(simulate(world))
+    upstream = simulate(world)
+    project.configure(upstream, keys={"sales-team": "a-key-of-yesterday"})
     done = dagster.ran("job", "execute", "-j", "sync")
     assert done["status"] == "FAILURE"
     [(step, why)] = done["failed"].items()
     assert step.endswith(SALES.replace("/", "__"))
     assert "sales-team" in why
-    assert world.accounts["sales-team"].key not in str(done)
+    assert "a-key-of-yesterday" not in str(done)
     assert BOTS & set(done["made"]) == BOTS - {SALES}
     assert set(done["made"]) >= TABLES | marts() | {"published"}
     assert_equal_to_truth(project, world, "support", "website")
     assert publish.is_current(project.settings())
+
+    project.configure(upstream)
+    again = dagster.again()
+    assert (again["status"], set(again["made"])) == ("SUCCESS", {SALES}), again["said"]
+    assert_equal_to_truth(project, world)
 
 
 def test_one_bot_is_read_alone_and_old_months_are_read_again(

@@ -37,6 +37,11 @@ class BotOutcome:
     transcripts: int = 0
     transcripts_due: int | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything asked of it was read and certified."""
+        return self.done and self.error is None and self.certified and not self.failures
+
 
 @dataclass
 class Outcome:
@@ -54,8 +59,7 @@ class Outcome:
     def complete(self) -> bool:
         """Whether everything asked for was read, certified, loaded, modelled and published."""
         return (self.models_error or self.publish_error) is None and all(
-            bot.done and bot.error is None and bot.certified and not bot.failures
-            for bot in self.bots.values()
+            bot.complete for bot in self.bots.values()
         )
 
     @property

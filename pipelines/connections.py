@@ -214,6 +214,7 @@ class _Line:
         """Begin a request; return where its answer will be."""
         self._loop, self._silence, self._most = loop, timeout.silence, most
         self.sent, self._body = False, bytearray()
+        self._heard = math.inf  # until it is sent it can't be silent
         self._head: list[bytes] = []
         self._is_head = False
         self._answer: asyncio.Future[Answered] = loop.create_future()

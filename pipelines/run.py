@@ -138,6 +138,8 @@ class Run:
         taken = self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress)
         for chunk in chunks(taken):
             self.keep(chunk, keeper)
+        for source in [source for source, spool in self._spools.items() if spool.is_due]:
+            self.flush(source)
         return bool(taken)  # gone from memory before the next is waited for
 
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:

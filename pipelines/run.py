@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -13,12 +14,12 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from pipelines import live, tables
+from pipelines import live, tables, upgrade
 from pipelines.batch import Batch
 from pipelines.chunk import Audit, Chunk, batch, behind, chunks
 from pipelines.connections import Connections
 from pipelines.cursor import Cursor
-from pipelines.errors import ApiError, WarehouseBusy
+from pipelines.errors import ApiError, ConfigurationError, WarehouseBusy
 from pipelines.gptbots.history import Expected
 from pipelines.interpret import Rejected, rejected_id
 from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
@@ -54,15 +55,21 @@ Tell = Callable[[Outcome], None]
 
 
 @contextmanager
-def locked(settings: Settings) -> Iterator[None]:
+def locked(settings: Settings, *, writes: bool = True) -> Iterator[None]:
     """Hold the warehouse against other syncs; a lock left by a dead process is no obstacle.
+
+    One of an earlier version is carried on, or refused where nothing may be written.
 
     Raises:
         WarehouseBusy: another sync runs.
+        ConfigurationError: the warehouse is of another version.
     """
-    if settings.warehouse.exists():
-        with connect(settings.warehouse, read_only=True):
-            pass  # what can't be opened is told before anything is made
+    outdated = settings.warehouse.exists() and _outdated(settings.warehouse)
+    if outdated and not writes:
+        message = (
+            f"{settings.warehouse} is of an earlier version of Convoy; run `convoy sync` first"
+        )
+        raise ConfigurationError(message)
     settings.work.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(settings.work / "lock")
     try:
@@ -71,9 +78,18 @@ def locked(settings: Settings) -> Iterator[None]:
         message = f"another sync holds {settings.warehouse}; wait for it to end"
         raise WarehouseBusy(message) from None
     try:
+        if outdated:
+            upgrade.carry_on(settings.warehouse)
         yield
     finally:
         lock.release()
+
+
+def _outdated(path: Path) -> bool:
+    """Tell whether a warehouse is of an earlier version; what can't be used is told here."""
+    with connect(path, read_only=True) as connection:
+        upgrade.refuse_newer(connection, path)
+        return upgrade.is_outdated(connection)
 
 
 class Keeper(Protocol):
@@ -290,11 +306,6 @@ class Run:
         self._audit.add(Chunk(name.source, [(name.bot, reading)]))
         self._rejected[name].update((row.reason, row.raw) for row in rejected)
         self.outcome.bots[name].rejected = len(self._rejected[name])
-
-    def complete_tables(self) -> None:
-        """Make the tables that a warehouse of an earlier version lacks."""
-        self._will_write()
-        self._loader.complete()
 
     def write_audit(self) -> None:
         """Write the audit trail as far as it is."""

@@ -11,7 +11,6 @@ from pipelines.books import read_books
 from pipelines.chunk import Chunk
 from pipelines.errors import ConvoyError, Stopped
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
-from pipelines.loader import Loader
 from pipelines.news import News
 from pipelines.okchat.head import Head
 from pipelines.okchat.scan import Sweep
@@ -20,7 +19,7 @@ from pipelines.reader import Job
 from pipelines.reconcile import reconcile
 from pipelines.run import Run, Tell, locked
 from pipelines.settings import Settings
-from pipelines.warehouse import connect, has_tables, lacking
+from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
     from pipelines.models import Built
@@ -54,7 +53,6 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
     bots = chosen(settings, sources)
     with locked(settings):
         with Run(settings, bots, tell, patience) as run:
-            run.complete_tables()
             run.read(jobs(run), Loading(run, moving=True))
             reconcile(run, Loading(run, moving=False), yes=yes)
             read_books(run)
@@ -128,12 +126,10 @@ def build_models(settings: Settings, *, full_refresh: bool = False) -> "Built":
 
     # An open file is told as such, not as a model that failed.
     with connect(settings.warehouse) as connection:
-        outdated = has_tables(connection) and lacking(connection)
+        anew = full_refresh or not built.by_these_models(connection)
         built.begin(connection)
-    if outdated:
-        Loader(settings.warehouse, settings.work).complete()
     done = models.build(
-        settings.warehouse, settings.work, zone=settings.time_zone, full_refresh=full_refresh
+        settings.warehouse, settings.work, zone=settings.time_zone, full_refresh=anew
     )
     with connect(settings.warehouse) as connection:
         built.end(connection, settings.time_zone)

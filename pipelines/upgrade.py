@@ -14,7 +14,7 @@ import duckdb
 
 from pipelines import tables
 from pipelines.errors import ConfigurationError
-from pipelines.warehouse import connect, has_tables, lacking
+from pipelines.warehouse import connect, lacking
 
 Step = Callable[[duckdb.DuckDBPyConnection], None]
 
@@ -54,9 +54,10 @@ def version(connection: duckdb.DuckDBPyConnection) -> int:
 
 def is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether an earlier version made a warehouse and none carried it on since."""
-    if not has_tables(connection):
-        return False
-    return version(connection) < len(STEPS) or bool(lacking(connection) or _missing(connection))
+    missing = lacking(connection)
+    if any(table in missing for table in tables.CORE):
+        return False  # never loaded
+    return version(connection) < len(STEPS) or bool(missing or _missing(connection))
 
 
 def carry_on(path: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -56,8 +57,24 @@ def keep(warehouse: Path, to: Path) -> None:
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(_EXPORT.format(to))
-    load = to / "load.sql"
+    load, schema = to / "load.sql", to / "schema.sql"
     load.write_text(load.read_text(encoding="utf-8").replace(f"{to}/", ""), encoding="utf-8")
+    schema.write_text(_in_order(schema.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _in_order(schema: str) -> str:
+    """Put each view behind what it reads, which DuckDB does not."""
+    done = []
+    with duckdb.connect() as connection:
+        waiting = deque(connection.extract_statements(schema))
+        while waiting:
+            statement = waiting.popleft()
+            try:
+                connection.execute(statement)
+                done.append(statement.query.strip().rstrip(";") + ";\n")
+            except (duckdb.CatalogException, duckdb.BinderException):
+                waiting.append(statement)
+    return "".join(done)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ _SEED = 7
 
 def begun() -> World:
     """Return it as the release met it first."""
-    bots, chatbots = {"support": 120, "sales": 15}, {"website": 40}
+    bots, chatbots = {"support": 60, "sales": 15}, {"website": 25}
     return World.seeded(_SEED, bots=bots, chatbots=chatbots, now=_FIRST_SYNC)
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import tables, warehouse
+from pipelines import tables, upgrade, warehouse
 from pipelines.batch import Batch
 from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
@@ -64,21 +64,13 @@ class Loader:
         self.cursors: dict[tuple[str, str], datetime] = {}
         if path.exists():
             with warehouse.connect(path) as connection:
+                upgrade.refuse_newer(connection, path)
                 self._lacking = warehouse.lacking(connection)
                 self.cursors = stored_cursors(connection) if self._prepared else {}
 
     @property
     def _prepared(self) -> bool:
         return not any(table in self._lacking for table in tables.CORE)
-
-    def complete(self) -> None:
-        """Make the tables that a warehouse of an earlier version lacks.
-
-        Raises:
-            WarehouseBusy, WarehouseFailed, Stopped: as `load`.
-        """
-        if self._prepared and self._lacking:
-            self.load(_ANY_SOURCE, Batch(), {})
 
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":
@@ -114,6 +106,8 @@ class Loader:
             WarehouseFailed: the load failed; the next run reads its rows again.
             Stopped: a signal came meanwhile.
         """
+        if not self._prepared:
+            upgrade.begin(self._path)
         # The first load makes all tables, also those that it brings no rows for.
         empty = {table.name: table.schema.empty_table() for table in self._lacking}
         self._run(name, replace(batch, rest={**empty, **batch.rest}), cursors)

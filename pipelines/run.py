@@ -229,11 +229,6 @@ class Run:
         self._rejected[name].update((row.reason, row.raw) for row in rejected)
         self.outcome.bots[name].rejected = len(self._rejected[name])
 
-    def complete_tables(self) -> None:
-        """Make the tables that a warehouse of an earlier version lacks."""
-        self._will_write()
-        self._loader.complete()
-
     def write_audit(self) -> None:
         """Write the audit trail as far as it is."""
         if audit := self._audit.take():

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import built, due, publish, warehouse
+from pipelines import built, due, publish, upgrade, warehouse
 from pipelines.cursor import stored_cursors
 from pipelines.settings import Settings
 
@@ -60,11 +60,13 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
 
     Raises:
         WarehouseBusy: a sync is writing at this moment.
+        ConfigurationError: the warehouse is of a later version.
     """
     found: dict[tuple[str, str], BotStatus] = {}
     models_current = False
     if settings.warehouse.exists():
         with warehouse.connect(settings.warehouse, read_only=True) as connection:
+            upgrade.refuse_newer(connection, settings.warehouse)
             if warehouse.has_tables(connection):
                 found = _with_transcripts(connection, settings, _bots(connection))
                 models_current = built.are_current(connection, settings.time_zone)

@@ -12,7 +12,6 @@ from pipelines.books import read_books
 from pipelines.chunk import Chunk
 from pipelines.errors import ConvoyError, Stopped
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
-from pipelines.loader import Loader
 from pipelines.lock import locked
 from pipelines.news import News
 from pipelines.okchat.head import Head
@@ -23,7 +22,7 @@ from pipelines.reconcile import reconcile
 from pipelines.run import Run, Tell
 from pipelines.settings import Settings
 from pipelines.transcripts import read_transcripts
-from pipelines.warehouse import connect, has_tables, lacking
+from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
     from pipelines.models import Built
@@ -59,7 +58,6 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
     names = chosen(settings, sources, bots)
     with locked(settings):
         with Run(settings, names, tell, patience) as run:
-            run.complete_tables()
             run.read(jobs(run), Loading(run, moving=True))
             reconcile(run, Loading(run, moving=False), yes=yes)
             read_books(run)
@@ -132,15 +130,20 @@ def build_models(settings: Settings, *, full_refresh: bool = False) -> "Built":
     """
     from pipelines import models  # noqa: PLC0415 - dbt costs a second and is often not needed
 
-    with building(settings):
+    with building(settings) as anew:
         return models.build(
-            settings.warehouse, settings.work, zone=settings.time_zone, full_refresh=full_refresh
+            settings.warehouse,
+            settings.work,
+            zone=settings.time_zone,
+            full_refresh=full_refresh or anew,
         )
 
 
 @contextmanager
-def building(settings: Settings) -> Iterator[None]:
+def building(settings: Settings) -> Iterator[bool]:
     """Let all models be built by whatever builds them, and note that they show all that is loaded.
+
+    Yields whether they have to be built in full: other models than these built what is there.
 
     Where that fails, they show nothing in particular: the next sync builds them.
 
@@ -149,11 +152,9 @@ def building(settings: Settings) -> Iterator[None]:
     """
     # An open file is told as such, not as a model that failed.
     with connect(settings.warehouse) as connection:
-        outdated = has_tables(connection) and lacking(connection)
+        anew = not built.by_these_models(connection)
         built.begin(connection)
-    if outdated:
-        Loader(settings.warehouse, settings.work).complete()
-    yield
+    yield anew
     with connect(settings.warehouse) as connection:
         built.end(connection, settings.time_zone)
 

@@ -141,7 +141,8 @@ def models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[o
         zone = json.dumps({"time_zone": configured.time_zone})
         build = ["build", "--exclude-resource-type", "unit_test", "--vars", zone]
         whole = nullcontext() if context.is_subset else convoy.building(configured)
-        with whole:
+        with whole as anew:
+            build += ["--full-refresh"] if anew else []  # a new version has other models
             target = PROJECT.target_path / "run"
             yield from dbt.cli(build, context=context, target_path=target).stream()
 

@@ -226,7 +226,7 @@ def test_tables_and_columns_that_it_lacks_are_made_as_a_first_sync_would(
     assert laid_out(synced) != wanted
     with connect(synced.warehouse) as connection:
         assert upgrade.is_outdated(connection)
-    assert synced.sync().complete
+    hold()
     assert laid_out(synced) == wanted
     with connect(synced.warehouse, read_only=True) as connection:
         assert not upgrade.is_outdated(connection)

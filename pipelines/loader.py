@@ -146,12 +146,13 @@ class Loader:
         """Find the cause that the user can do something about."""
         from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
 
-        cause: BaseException = failed
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
+        cause, full = failed, None
+        while (before := cause.__cause__ or cause.__context__) is not None:
+            cause = before
+            full = cause if "No space left" in str(cause) else full
         if isinstance(cause, SignalReceivedException):
             return Stopped(cause.signal_code)
-        return warehouse.translated(cause, self._path)
+        return warehouse.translated(full or cause, self._path)
 
 
 def _remove(folder: Path) -> None:

@@ -259,7 +259,7 @@ class _Line:
         self._alarm = None
         due = self._heard + self._silence
         if due <= self._loop.time():
-            self.fail(Broken(pycurl.E_OPERATION_TIMEDOUT, sent=True))
+            self.fail(Broken(pycurl.E_OPERATION_TIMEDOUT, sent=self.sent))
         elif due < math.inf:
             self._alarm = self._loop.call_at(due, self._is_silent)
 

@@ -133,10 +133,7 @@ class Loader:
 
     @contextmanager
     def _kept_open(self, *, sparing: bool) -> Iterator[None]:
-        """Keep the file open, which dlt opens and closes seven times; one yet to be is dlt's."""
-        if not self._path.exists() and not sparing:
-            yield
-            return
+        """Keep the file open, which dlt would open and close seven times."""
         with warehouse.connect(self._path) as connection:
             for setting in _SPARING if sparing else ():
                 connection.execute(setting)
@@ -146,13 +143,22 @@ class Loader:
         """Find the cause that the user can do something about."""
         from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
 
-        cause, full = failed, None
-        while (before := cause.__cause__ or cause.__context__) is not None:
-            cause = before
-            full = cause if "No space left" in str(cause) else full
-        if isinstance(cause, SignalReceivedException):
-            return Stopped(cause.signal_code)
-        return warehouse.translated(full or cause, self._path)
+        chain = list(_chain(failed))
+        for cause in chain:
+            if isinstance(cause, SignalReceivedException):
+                return Stopped(cause.signal_code)
+        full = [cause for cause in chain if "No space left" in str(cause)]
+        cause = failed
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        return warehouse.translated(full[-1] if full else cause, self._path)
+
+
+def _chain(failed: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of; what was closed in its wake may have failed as well."""
+    while failed is not None:
+        yield failed
+        failed = failed.__cause__ or failed.__context__
 
 
 def _remove(folder: Path) -> None:

@@ -6,6 +6,7 @@ Whatever fails here fails no bot: its conversations stand, the failure is named.
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -101,7 +102,12 @@ class _Books:
         failed = {n: error for n, error in answers.items() if isinstance(error, ApiError)}
         for name, error in failed.items():
             self._run.outcome.bots[name].failures.append(f"{what}: {error}")
-        self._read += [(n, sheet) for n, sheet in answers.items() if isinstance(sheet, Sheet)]
+        read = {n: sheet for n, sheet in answers.items() if isinstance(sheet, Sheet)}
+        veil = self._run.veil
+        self._read += [
+            (n, replace(sheet, rows=[veil(part) for part in sheet.rows]))
+            for n, sheet in read.items()
+        ]
         rows = sum(len(part.table) for _, sheet in self._read for part in sheet.rows)
         if rows >= CHUNK_ROWS or time.monotonic() - self._loaded_at >= CHUNK_SECONDS:
             self.load()

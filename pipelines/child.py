@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 _LOOKS_EVERY = 0.2
 _ROOT = Path(__file__).parents[1]
@@ -72,12 +73,26 @@ def _name(signum: int) -> str:
 
 
 class Asked:
-    """The signals by which this process was asked to stop; they do nothing else from now on."""
+    """The signals by which this process was asked to stop; inside, they do nothing else."""
 
     def __init__(self) -> None:
         self.signals: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda signum, _: self.signals.append(signum))
+            heard = signal.signal(signum, lambda signum, _: self.signals.append(signum))
+            self._before[signum] = heard
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for signum, heard in self._before.items():
+            signal.signal(signum, heard)
 
     def __bool__(self) -> bool:
         return bool(self.signals)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import tables, warehouse
+from pipelines import tables, upgrade, warehouse
 from pipelines.batch import Batch
 from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
@@ -36,17 +36,26 @@ Row groups that are ready go to the disk, where it would keep some hundred MB of
 
 
 def _noted(table: tables.Table) -> str:
-    """Return the statement that appends rows; those with a key as dlt would merge them on it."""
+    """Return the statement that appends rows; those with a key that is there already are left."""
     names = ", ".join(table.columns)
     values = ", ".join(f"{n}::json" if c.json else n for n, c in table.columns.items())
-    known = f"select 1 from chat.{table.name} as old where " + " and ".join(
-        f"old.{name} = noted.{name}" for name in table.key
-    )
+    known = f"select 1 from chat.{table.name} as old where {_same_key(table)}"
     unless = f" where not exists ({known})" if table.key else ""
     return f"insert into chat.{table.name} ({names}) select {values} from noted{unless}"
 
 
-_NOTE = {table.name: _noted(table) for table in (tables.SYNC_WINDOWS, tables.REJECTED_ROWS)}
+def _same_key(table: tables.Table) -> str:
+    return " and ".join(f"old.{name} = noted.{name}" for name in table.key)
+
+
+_NOTE = {
+    tables.SYNC_WINDOWS.name: [_noted(tables.SYNC_WINDOWS)],
+    tables.REJECTED_ROWS.name: [_noted(tables.REJECTED_ROWS)],
+    tables.TRANSCRIPTS.name: [
+        f"delete from chat.transcripts as old using noted where {_same_key(tables.TRANSCRIPTS)}",
+        _noted(tables.TRANSCRIPTS),
+    ],
+}
 
 
 class Loader:
@@ -66,6 +75,7 @@ class Loader:
         self.cursors: dict[tuple[str, str], datetime] = {}
         if warehouse.exists(place):
             with warehouse.connect(place) as connection:
+                upgrade.refuse_newer(connection, place)
                 self._lacking = warehouse.lacking(connection)
                 self.cursors = stored_cursors(connection) if self._prepared else {}
 
@@ -73,21 +83,12 @@ class Loader:
     def _prepared(self) -> bool:
         return not any(table in self._lacking for table in tables.CORE)
 
-    def complete(self) -> None:
-        """Make the tables that a warehouse of an earlier version lacks.
-
-        Raises:
-            WarehouseBusy, WarehouseFailed, Stopped: as `load`.
-        """
-        if self._prepared and self._lacking:
-            self.load(_ANY_SOURCE, Batch(), {})
-
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":
         return _pipeline(self._place, self._folder)
 
     def note(self, audit: "Mapping[str, pa.Table]") -> None:
-        """Append certificates and rejected rows that come without any news.
+        """Write certificates, rejected rows and how far transcripts are, which come without news.
 
         They need no cursor, and a run of dlt would cost a sync that finds nothing new about half
         a second.
@@ -105,7 +106,8 @@ class Loader:
             connection.begin()
             for name, rows in audit.items():
                 connection.register("noted", rows)
-                connection.execute(_NOTE[name])
+                for statement in _NOTE[name]:
+                    connection.execute(statement)
             connection.commit()
 
     def load(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
@@ -116,6 +118,8 @@ class Loader:
             WarehouseFailed: the load failed; the next run reads its rows again.
             Stopped: a signal came meanwhile.
         """
+        if not self._prepared:
+            upgrade.begin(self._place)
         # The first load makes all tables, also those that it brings no rows for.
         empty = {table.name: table.schema.empty_table() for table in self._lacking}
         self._run(name, replace(batch, rest={**empty, **batch.rest}), cursors)
@@ -143,12 +147,11 @@ class Loader:
 
     @contextmanager
     def _kept_open(self, *, sparing: bool) -> Iterator[None]:
-        """Keep the file open, which dlt opens and closes seven times; one yet to be is dlt's."""
-        path = self._place
-        if not isinstance(path, Path) or not (path.exists() or sparing):
+        """Keep the file open, which dlt would open and close seven times."""
+        if not isinstance(self._place, Path):
             yield
             return
-        with warehouse.connect(path) as connection:
+        with warehouse.connect(self._place) as connection:
             for setting in _SPARING if sparing else ():
                 connection.execute(setting)
             yield
@@ -157,12 +160,26 @@ class Loader:
         """Find the cause that the user can do something about."""
         from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
 
-        cause: BaseException = failed
+        chain = list(_chain(failed))
+        for cause in chain:
+            if isinstance(cause, SignalReceivedException):
+                return Stopped(cause.signal_code)
+        full = [cause for cause in chain if "No space left" in str(cause)]
+        cause = failed
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        if isinstance(cause, SignalReceivedException):
-            return Stopped(cause.signal_code)
-        return warehouse.translated(cause, self._place)
+        full = [cause for cause in chain if "No space left" in str(cause)]
+        cause = failed
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        return warehouse.translated(full[-1] if full else cause, self._place)
+
+
+def _chain(failed: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of; what was closed in its wake may have failed as well."""
+    while failed is not None:
+        yield failed
+        failed = failed.__cause__ or failed.__context__
 
 
 def _remove(folder: Path) -> None:

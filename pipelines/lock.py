@@ -6,21 +6,28 @@ from pathlib import Path
 
 import filelock
 
-from pipelines.errors import WarehouseBusy
+from pipelines import upgrade
+from pipelines.errors import ConfigurationError, WarehouseBusy
 from pipelines.settings import Place, Settings
 from pipelines.warehouse import connect, exists
 
 
 @contextmanager
-def locked(settings: Settings) -> Iterator[None]:
+def locked(settings: Settings, *, writes: bool = True) -> Iterator[None]:
     """Hold the warehouse against other syncs; a lock left by a dead process is no obstacle.
+
+    One of an earlier version is carried on, or refused where nothing may be written.
 
     Raises:
         WarehouseBusy: another sync runs.
+        ConfigurationError: the warehouse is of another version.
     """
-    if exists(settings.warehouse):  # what can't be reached is told before anything is made
-        with connect(settings.warehouse, read_only=True):
-            pass
+    outdated = exists(settings.warehouse) and _outdated(settings.warehouse)
+    if outdated and not writes:
+        message = (
+            f"{settings.warehouse} is of an earlier version of Convoy; run `convoy sync` first"
+        )
+        raise ConfigurationError(message)
     settings.work.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(settings.work / "lock")
     try:
@@ -30,6 +37,8 @@ def locked(settings: Settings) -> Iterator[None]:
         raise WarehouseBusy(message) from None
     try:
         with _on_server(settings.warehouse):
+            if outdated:
+                upgrade.carry_on(settings.warehouse)
             yield
     finally:
         lock.release()
@@ -42,3 +51,10 @@ def _on_server(place: Place) -> AbstractContextManager[None]:
     from pipelines.postgres.lock import held  # noqa: PLC0415 - of an extra, seldom needed
 
     return held(place)
+
+
+def _outdated(place: Place) -> bool:
+    """Tell whether a warehouse is of an earlier version; what can't be used is told here."""
+    with connect(place, read_only=True) as connection:
+        upgrade.refuse_newer(connection, place)
+        return upgrade.is_outdated(connection)

@@ -120,11 +120,17 @@ def summary(outcome: Outcome) -> None:
             f"{'complete' if outcome.complete else 'INCOMPLETE'}: "
             f"{outcome.rows_loaded:,} conversations loaded, {outcome.changes:,} changes, "
             f"{outcome.requests:,} requests, {models.get(outcome.models, outcome.models)}, "
-            f"{_PUBLISHED.get(outcome.publish, '')}{outcome.seconds:.1f} s"
+            f"{_due(outcome)}{_PUBLISHED.get(outcome.publish, '')}{outcome.seconds:.1f} s"
         )
     )
     for error in filter(None, (outcome.models_error, outcome.publish_error)):
         err.print(Text(error))
+
+
+def _due(outcome: Outcome) -> str:
+    """Tell what transcripts are left for the next syncs."""
+    count = sum(bot.transcripts_due or 0 for bot in outcome.bots.values())
+    return f"{count:,} transcripts still due, " if count else ""
 
 
 def differences(found: "Verified") -> None:
@@ -140,6 +146,8 @@ def differences(found: "Verified") -> None:
         if not kinds:
             moving = outcome.history == "moving"
             out.print(plain(f"{name}: {'its counts keep moving' if moving else 'agrees'}"))
+        if outcome.transcripts_due:
+            out.print(plain(f"{name}: {outcome.transcripts_due:,} transcripts due"))
     mended = " and was mended" if found.repaired and any(found.differences.values()) else ""
     verdict = "agrees" if found.agrees else "DIFFERS"
     out.print(
@@ -165,6 +173,10 @@ def status(found: Status) -> None:
     ]
     out.print(Text(f"warehouse {found.warehouse}{'' if found.exists else ' (not made yet)'}"))
     out.print(table(columns, rows))
+    for bot in found.bots:
+        if bot.transcripts_due is not None:
+            told = f"{bot.transcripts:,} transcripts read, {bot.transcripts_due:,} due"
+            out.print(plain(f"{bot.source} {bot.bot}: {told}"))
     if found.exists and not found.models_current:
         out.print(Text("models: older than what is loaded; run `convoy models`"))
     if found.published_at:
@@ -257,10 +269,11 @@ def _line(bot: BotOutcome) -> Text:
         bot.history or "", ""
     )
     proof += f", {bot.deleted:,} marked as deleted" if bot.deleted else ""
+    read = f", {bot.transcripts:,} transcripts" if bot.transcripts else ""
     rejected = f", {bot.rejected:,} rows REJECTED (see rejected_rows)" if bot.rejected else ""
     return plain(
         f"{name}: {bot.rows_loaded:,} loaded of {bot.rows_read:,} read, "
-        f"{bot.requests:,} requests, {proof}{rejected}, cursor {moment(bot.cursor)}"
+        f"{bot.requests:,} requests, {proof}{read}{rejected}, cursor {moment(bot.cursor)}"
         + "".join(f"; FAILED: {failure}" for failure in bot.failures)
     )
 

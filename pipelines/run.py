@@ -23,6 +23,7 @@ from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
 from pipelines.loader import Loader
 from pipelines.news import News, by_bot, news
 from pipelines.outcome import BotOutcome, Outcome
+from pipelines.privacy import Veil
 from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
@@ -65,6 +66,7 @@ class Run:
     Attributes:
         stored: what the warehouse holds.
         tasks: how each bot is read.
+        veil: what all that was read goes through before anything else is done with it.
         seen: ids that a sweep of the whole list saw.
         gone: conversations that certified reads did not find where they are known to be.
         unreadable: rows of each bot that were rejected since that was last emptied, and their
@@ -78,6 +80,7 @@ class Run:
         self._tell = tell
         self._patience = patience
         self.stored = Stored(settings.warehouse)
+        self.veil = Veil.of(settings.privacy)
         self._loader = Loader(settings.warehouse, settings.work)
         self._audit = Audit()
         self._reader = Reader()
@@ -135,10 +138,13 @@ class Run:
         taken = self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress)
         for chunk in chunks(taken):
             self.keep(chunk, keeper)
+        for source in [source for source, spool in self._spools.items() if spool.is_due]:
+            self.flush(source)
         return bool(taken)  # gone from memory before the next is waited for
 
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:
         """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""
+        chunk = self.veil.chunk(chunk)
         read = chunk.read
         spool = self._spools.get(chunk.source)
         if spool and spool.holds(read["conversation_id"]):
@@ -223,16 +229,15 @@ class Run:
         self._rejected[name].update((row.reason, row.raw) for row in rejected)
         self.outcome.bots[name].rejected = len(self._rejected[name])
 
-    def complete_tables(self) -> None:
-        """Make the tables that a warehouse of an earlier version lacks."""
-        self._will_write()
-        self._loader.complete()
-
     def write_audit(self) -> None:
         """Write the audit trail as far as it is."""
         if audit := self._audit.take():
-            self._will_write()
-            self._loader.note(audit)
+            self.write(audit)
+
+    def write(self, noted: Mapping[str, pa.Table]) -> None:
+        """Write what the loader only notes."""
+        self._will_write()
+        self._loader.note(noted)
 
     def _will_write(self) -> None:
         """Let go of the warehouse, and forget what was known of it."""

@@ -25,7 +25,7 @@ from pipelines.errors import ConfigurationError
 from pipelines.postgres import server
 from pipelines.postgres.server import Server
 from pipelines.settings_given import Given
-from pipelines.settings_values import duration
+from pipelines.settings_values import HASH, KEEP, duration
 
 __all__ = ["Bot", "Chatbot", "Gptbots", "Okchat", "Settings", "duration", "load"]
 
@@ -37,6 +37,8 @@ ChatbotId = Annotated[str, BeforeValidator(settings_values.chatbot_id)]
 PageSize = Annotated[int, BeforeValidator(settings_values.whole(10_000))]
 Share = Annotated[float, BeforeValidator(settings_values.share)]
 PerMinute = Annotated[int, BeforeValidator(settings_values.whole(100_000))]
+Treatment = Annotated[str, BeforeValidator(settings_values.treatment)]
+Salt = Annotated[SecretStr, AfterValidator(settings_values.salt)]
 Flag = Annotated[bool, BeforeValidator(settings_values.flag)]
 Parameter = Annotated[str, BeforeValidator(settings_values.parameter)]
 Name = Annotated[str, AfterValidator(settings_values.bot_name)]
@@ -70,6 +72,8 @@ class Gptbots(_Strict):
     bill: Flag = False
     conversation_credits: Flag = False
     bot_names: Flag = False
+    messages: Flag = False
+    messages_per_run: PerMinute = 500
     bots: dict[Name, Bot] = {}
 
 
@@ -84,11 +88,23 @@ class Okchat(_Strict):
     sweep_every: Duration = timedelta()
     max_deleted_share: Share = 0.25
     bot_names: Flag = False
+    messages: Flag = False
+    messages_per_run: PerMinute = 500
     chatbots: dict[Name, Chatbot] = {}
 
 
 Place = Path | Server
 """Where a warehouse is: a DuckDB file, or a database of PostgreSQL."""
+
+
+class Privacy(_Strict):
+    """`[privacy]`."""
+
+    texts: Treatment = KEEP
+    user_ids: Treatment = KEEP
+    salt: Salt | None = None
+
+
 T = TypeVar("T")
 Source = TypeVar("Source", Gptbots, Okchat)
 
@@ -110,6 +126,7 @@ class Settings(BaseModel):
     okchat: Okchat
     warehouse: Place
     home: Path = Field(default_factory=_home)
+    privacy: Privacy = Privacy()
     publish: Path = Field(default_factory=_published)
     publish_parquet: bool = False
     time_zone: str = "UTC"
@@ -178,6 +195,7 @@ SHAPE: settings_faults.Shape = {
     "publish": {"path": None, "parquet": None},
     "models": {"time_zone": None},
     "schedule": {"notify_command": None, "notify_webhook": None},
+    "privacy": dict.fromkeys(Privacy.model_fields),
 }
 
 
@@ -296,6 +314,22 @@ def _notify_webhook(given: Given) -> SecretStr | None:
     return _optional(given, _NOTIFY_WEBHOOK, settings_values.webhook, is_secret=True)
 
 
+def _privacy(given: Given) -> Privacy:
+    values = {
+        name: given.value(f"privacy.{name}", is_secret=name == settings_faults.SALT[1])
+        for name in Privacy.model_fields
+    }
+    try:
+        read = Privacy.model_validate({k: v for k, v in values.items() if v is not None})
+    except ValidationError as invalid:
+        faults = settings_faults.of_values("privacy", (), invalid)
+        raise ConfigurationError(*faults) from None
+    if HASH in (read.texts, read.user_ids) and read.salt is None:
+        what = 'is missing, and "hash" needs it; make up a long secret and put it there'
+        raise ConfigurationError(settings_faults.of_value(settings_faults.SALT, what))
+    return read
+
+
 def _file(given: Given, path: tuple[str, ...], usual: str) -> Path:
     return _read(given, path, settings_values.database, usual)
 
@@ -328,6 +362,7 @@ _READERS: dict[str, Callable[[Given], object]] = {
     "time_zone": _time_zone,
     "notify_command": _notify_command,
     "notify_webhook": _notify_webhook,
+    "privacy": _privacy,
 }
 
 

@@ -19,9 +19,10 @@ from pipelines.settings_given import CONFIG, SECRETS, File, variable
 ANY = "*"
 """In a shape: a name that the user chooses."""
 NOTIFY_WEBHOOK = ("schedule", "notify_webhook")
-"""A secret as well: who knows the address can write there."""
+SALT = ("privacy", "salt")
 POSTGRES = ("destination", "postgres", "credentials")
-"""A secret where a password is in it."""
+SINGLE_SECRETS = {NOTIFY_WEBHOOK, SALT}
+"""Secrets beside the keys: who knows the address can write there, who knows the salt can guess."""
 Shape = Mapping[str, object]
 """The names that are read: a table is another shape, a value is None."""
 
@@ -53,7 +54,7 @@ def _unknown_keys(
 def _is_secret(path: tuple[str, ...], value: object) -> bool:
     if path == POSTGRES:
         return "password" in value if isinstance(value, Mapping) else _bears_password(value)
-    return path == NOTIFY_WEBHOOK
+    return path in SINGLE_SECRETS
 
 
 def _bears_password(address: object) -> bool:
@@ -99,7 +100,7 @@ def _known(known: list[str], parts: list[str]) -> str:
 def _starts_like_ours(parts: list[str], shape: Shape) -> bool:
     sources = shape["sources"]
     assert isinstance(sources, Mapping)  # noqa: S101 - for the type checker
-    return parts[0] == "PUBLISH" or (
+    return parts[0] in ("PRIVACY", "PUBLISH") or (
         parts[0] == "SOURCES" and bool(_close(parts[1].lower(), sources, 0.8))
     )
 
@@ -134,7 +135,7 @@ def of_values(section: str, fields: Collection[str], invalid: ValidationError) -
 
 def of_value(path: tuple[str, ...], what: str) -> str:
     """Tell what is wrong with the value at a path, and where it can stand."""
-    is_secret = path in (NOTIFY_WEBHOOK, POSTGRES) or (len(path) > 3 and path[0] == "sources")
+    is_secret = path in {*SINGLE_SECRETS, POSTGRES} or (len(path) > 3 and path[0] == "sources")
     where = SECRETS if is_secret else CONFIG
     name = variable(".".join(path))
     is_name = re.fullmatch(r"[A-Z0-9_]+", name)

@@ -17,6 +17,9 @@ import pendulum
 from pydantic import SecretStr
 
 LONGEST_NAME = 100
+SHORTEST_SALT = 16
+KEEP, DROP, HASH, MASK = "keep", "drop", "hash", "mask"
+TREATMENTS = (KEEP, DROP, HASH, MASK)
 SCHEMAS = ("chat", "chat_staging", "marts", "staging", "intermediate")
 """Schemas in the warehouse; a file of that name would be taken for one of them."""
 
@@ -133,6 +136,20 @@ def flag(value: object) -> bool:
     if found is None:
         raise ValueError("is neither true nor false; write one of them")
     return found
+
+
+def treatment(value: object) -> str:
+    """Return what becomes of texts or of the ids of users."""
+    if value not in TREATMENTS:
+        raise ValueError(f"is none of {', '.join(TREATMENTS)}; write one of them")
+    return str(value)
+
+
+def salt(value: SecretStr) -> SecretStr:
+    """Check the secret of hashes: a short one could be guessed."""
+    if len(value.get_secret_value().strip()) < SHORTEST_SALT:
+        raise ValueError(f"is too short; take {SHORTEST_SALT} characters or more")
+    return value
 
 
 def time_zone(value: object) -> str:

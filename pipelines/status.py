@@ -1,11 +1,11 @@
 """How the warehouse stands, bot by bot; read only."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pipelines import built, publish, warehouse
+from pipelines import built, due, publish, upgrade, warehouse
 from pipelines.connection import Connection
 from pipelines.cursor import stored_cursors
 from pipelines.settings import Place, Settings
@@ -17,7 +17,8 @@ class BotStatus:
 
     `certified` and `evidence` are of its last certificate, `history_agreed_at` is when the
     server's count of everything last was what is loaded (GPTBots), `pending` what the next sync
-    has to make good, None when nothing.
+    has to make good, None when nothing; `transcripts` are those read to their end,
+    `transcripts_due` those still to read, both None where they are switched off.
     """
 
     source: str
@@ -32,6 +33,8 @@ class BotStatus:
     evidence: str | None = None
     history_agreed_at: datetime | None = None
     pending: str | None = None
+    transcripts: int | None = None
+    transcripts_due: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,16 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
 
     Raises:
         WarehouseBusy: a sync is writing at this moment.
+        ConfigurationError: the warehouse is of a later version.
     """
     found: dict[tuple[str, str], BotStatus] = {}
     models_current = False
     exists = warehouse.exists(settings.warehouse)
     if exists:
         with warehouse.connect(settings.warehouse, read_only=True) as connection:
+            upgrade.refuse_newer(connection, settings.warehouse)
             if warehouse.has_tables(connection):
-                found = _bots(connection)
+                found = _with_transcripts(connection, settings, _bots(connection))
                 models_current = built.are_current(connection, settings.time_zone)
     for source, bot in configured:
         found.setdefault((source, bot), BotStatus(source, bot, pending="never synced"))
@@ -85,6 +90,21 @@ def _bots(connection: Connection) -> dict[tuple[str, str], BotStatus]:
         row["pending"] = _pending(row.pop("window_end"), row["last_sync_at"])
         found[key] = BotStatus(**row, cursor=cursors.get(key))
     return found
+
+
+def _with_transcripts(
+    connection: Connection,
+    settings: Settings,
+    found: Mapping[tuple[str, str], BotStatus],
+) -> dict[tuple[str, str], BotStatus]:
+    """Tell how far the transcripts are, of the sources where they are switched on."""
+    on = {"gptbots": settings.gptbots.messages, "okchat": settings.okchat.messages}
+    counts = due.progress(connection) if any(on.values()) else {}
+    return {
+        key: replace(of, transcripts=read, transcripts_due=still_due) if on.get(key[0]) else of
+        for key, of in found.items()
+        for read, still_due in [counts.get(key, (0, 0))]
+    }
 
 
 def _pending(window_end: datetime | None, finished_at: datetime | None) -> str | None:

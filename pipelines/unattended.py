@@ -30,7 +30,18 @@ def run(
         channels: whom to tell of failures, by name.
         tell: called with each entry of the log.
     """
-    asked, series, is_first = Asked(), Series(), True
+    with Asked() as asked:
+        return _run(schedule, arguments, channels, tell, asked)
+
+
+def _run(
+    schedule: Schedule,
+    arguments: Sequence[str],
+    channels: Mapping[str, notify.Send],
+    tell: journal.Tell,
+    asked: Asked,
+) -> int:
+    series, is_first = Series(), True
     while not asked:
         ended = child.sync(arguments, asked)
         if asked:

@@ -131,10 +131,9 @@ class Clock:
 
 @pytest.fixture
 def asked() -> Iterator[Asked]:
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
-    yield Asked()
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
+    with Asked() as found:
+        yield found
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,11 @@ def read(published: Place, *, days: int = 365, now: datetime | None = None) -> P
     with warehouse.connect_file(published, read_only=True) as connection:
         if not _has_models(connection):
             raise ConvoyError(f"{published} holds no models yet; run `convoy sync` first")
-        return _read(connection, days, now or datetime.now(UTC))
+        try:
+            return _read(connection, days, now or datetime.now(UTC))
+        except (duckdb.CatalogException, duckdb.BinderException):
+            message = f"{published} is of another version of Convoy; run `convoy sync` first"
+            raise ConvoyError(message) from None
 
 
 def _of_database(server: Server, days: int, now: datetime) -> Published:

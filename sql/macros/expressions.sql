@@ -8,6 +8,15 @@
     coalesce({{ mapped }}, lower(nullif(trim({{ channel }}), '')), 'unknown')
 {%- endmacro %}
 
+{# One name for who wrote a message: the user, the bot, else as sent in lower case. #}
+{% macro sender_name(sender_type) -%}
+    case lower(trim({{ sender_type }}))
+        when 'assistant' then 'bot'
+        when 'customer' then 'user'
+        else lower(nullif(trim({{ sender_type }}), ''))
+    end
+{%- endmacro %}
+
 {# One key out of three; two columns cannot hold the separator, so no two keys meet. #}
 {% macro surrogate_key(source, id, instant) -%}
     md5(concat_ws('|', {{ source }}, {{ id }}, cast({{ instant }} as varchar)))
@@ -34,6 +43,12 @@
         sum(case when message_count is not null then cost_credit end)
         / nullif(sum(case when cost_credit is not null then message_count end), 0) as double
     ) as credits_per_message
+{%- endmacro %}
+
+{# What the transcripts of a set of live conversations tell, of those that were read. #}
+{% macro transcript_measures() -%}
+    count(case when has_transcript then 1 end) as transcripts,
+    median(first_response_seconds) as median_first_response_seconds
 {%- endmacro %}
 
 {# A row's share of the whole; 0 for every row when the whole is 0. #}

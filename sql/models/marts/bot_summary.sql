@@ -2,16 +2,33 @@ with conversations as (
     select * from {{ ref('int_live_conversations') }}
 ),
 
+transcripts as (
+    select * from {{ ref('int_transcripts') }}
+),
+
 bots as (
     select * from {{ ref('dim_bots') }}
+),
+
+with_transcripts as (
+    select
+        conversations.*,
+        transcripts.first_response_seconds,
+        transcripts.conversation_id is not null as has_transcript
+    from conversations
+    left join transcripts
+        on
+            conversations.source = transcripts.source
+            and conversations.conversation_id = transcripts.conversation_id
 ),
 
 measured as (
     select
         source,
         bot_id,
-        {{ conversation_measures('is_user_of_bot') }}
-    from conversations
+        {{ conversation_measures('is_user_of_bot') }},
+        {{ transcript_measures() }}
+    from with_transcripts
     where source is not null
     group by source, bot_id
 ),
@@ -33,7 +50,9 @@ final as (
         measured.repeat_users,
         measured.credits_per_conversation,
         measured.credits_per_message,
-        bots.name
+        bots.name,
+        measured.transcripts,
+        measured.median_first_response_seconds
     from measured
     left join bots
         on

@@ -2,12 +2,29 @@ with conversations as (
     select * from {{ ref('int_live_conversations') }}
 ),
 
+transcripts as (
+    select * from {{ ref('int_transcripts') }}
+),
+
+with_transcripts as (
+    select
+        conversations.*,
+        transcripts.first_response_seconds,
+        transcripts.conversation_id is not null as has_transcript
+    from conversations
+    left join transcripts
+        on
+            conversations.source = transcripts.source
+            and conversations.conversation_id = transcripts.conversation_id
+),
+
 measured as (
     select
         source,
         platform,
-        {{ conversation_measures('is_user_of_platform') }}
-    from conversations
+        {{ conversation_measures('is_user_of_platform') }},
+        {{ transcript_measures() }}
+    from with_transcripts
     where source is not null
     group by source, platform
 ),
@@ -27,7 +44,9 @@ final as (
         share_of_human_mode,
         repeat_users,
         credits_per_conversation,
-        credits_per_message
+        credits_per_message,
+        transcripts,
+        median_first_response_seconds
     from measured
 )
 

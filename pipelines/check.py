@@ -17,6 +17,7 @@ from pipelines.connections import Connections, Timeout
 from pipelines.gptbots.api import GptbotsApi
 from pipelines.gptbots.windows import milliseconds
 from pipelines.jobs import BotName, Wire, gptbots_key, names, okchat_api, okchat_key
+from pipelines.lake.place import Lake
 from pipelines.postgres.lock import is_held, may_create
 from pipelines.postgres.server import Server
 from pipelines.settings import Settings
@@ -120,6 +121,8 @@ def check_warehouse(settings: Settings) -> Finding:
     path = settings.warehouse
     if _sync_runs(settings.work / "lock"):
         return _warehouse(f"{path} is in use by a sync", "wait for it to end")
+    if isinstance(path, Lake):
+        return _check_lake(path)
     if not isinstance(path, Path):
         return _check_server(path)
     if not path.exists():
@@ -146,6 +149,19 @@ def _check_server(server: Server) -> Finding:
     except errors.ConvoyError as error:
         message, own = _parts(str(error))
         return _warehouse(message, own or f"correct {dotted(POSTGRES)}")
+
+
+def _check_lake(lake: Lake) -> Finding:
+    there = next(folder for folder in (lake.folder, *lake.folder.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        message = f"{lake} can't be written, {there} is closed to you or no folder"
+        return _warehouse(message, "correct destination.filesystem.bucket_url, or open the folder")
+    try:
+        with warehouse.connect(lake, read_only=True) as connection:
+            made = warehouse.has_tables(connection)
+            return _warehouse(f"{lake} can be opened" if made else f"{lake} will be made")
+    except errors.ConvoyError as error:
+        return _warehouse(*_parts(str(error)))
 
 
 def _new_warehouse(path: Path) -> Finding:

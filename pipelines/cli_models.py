@@ -69,12 +69,16 @@ def docs(
 def held() -> Iterator["Settings"]:
     """Hold the warehouse that is configured; there must be one."""
     from pipelines import settings
+    from pipelines.lake.place import Lake
     from pipelines.lock import locked
     from pipelines.warehouse import exists
 
     configured = settings.load(need_bots=False)
     if not exists(configured.warehouse):
         message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
+        raise ConvoyError(message)
+    if isinstance(configured.warehouse, Lake):
+        message = "the models of a lakehouse are built by dbt on Spark, see docs/lakehouse.md"
         raise ConvoyError(message)
     with locked(configured):
         yield configured

@@ -12,6 +12,7 @@ from pipelines.errors import Stopped
 
 if TYPE_CHECKING:
     from pipelines.outcome import Outcome
+    from pipelines.settings import Settings
 
 
 class Source(StrEnum):
@@ -23,6 +24,28 @@ class Source(StrEnum):
 
 Yes = Annotated[bool, typer.Option("--yes", help="Mark what is gone upstream, however much it is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        envvar="CONVOY_SHARD",
+        help='Only this part of the bots: "1/4" to "4/4", a worker each.',
+    ),
+]
+
+
+def configured(shard: str | None) -> "Settings":
+    """Read the settings, for all bots or for a part of them."""
+    from pipelines import settings
+    from pipelines import shard as shards
+
+    try:
+        part = shards.read(shard) if shard else None
+    except ValueError as wrong:
+        raise typer.BadParameter(f"{shard!r} {wrong}", param_hint="--shard") from None
+    return settings.load().model_copy(update={"shard": part})
 
 
 @contextmanager

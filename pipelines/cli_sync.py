@@ -4,7 +4,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipelines.cli_shared import AsJson, Source, Yes, finish, stopping
+from pipelines.cli_shared import AsJson, Shard, Source, Yes, configured, finish, stopping
 
 Every = Annotated[
     str | None,
@@ -22,6 +22,7 @@ def sync(
     no_models: Annotated[bool, typer.Option("--no-models", help="Load only.")] = False,
     yes: Yes = False,
     every: Every = None,
+    shard: Shard = None,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new since the last sync, then build the models and publish if anything was.
@@ -38,21 +39,27 @@ def sync(
     the sync that runs, then the schedule, with 0; a second one kills it. Wrong usage or
     configuration at the start ends with 2. [schedule] in the configuration says whom to tell
     about failures.
+
+    With --shard several workers share the bots by a stable hash of their names, each in a process
+    or on a machine of its own; of a lakehouse they all work at once, of another warehouse one
+    after the other. Bots that share a key stay together.
     """
     sources = [s.value for s in source or ()]
     if every is not None:
-        _unattended(every, sources, no_models=no_models, yes=yes, as_json=as_json)
-    from pipelines import output, settings
+        options = ["--shard", shard] if shard else []
+        options += ["--no-models"] if no_models else []
+        _unattended(every, sources, options, yes=yes, as_json=as_json)
+    from pipelines import output
     from pipelines import sync as run
 
-    configured = settings.load()
+    chosen = configured(shard)
     with stopping(), output.progress(quiet=as_json) as tell:
-        outcome = run.sync(configured, sources=sources, models=not no_models, yes=yes, tell=tell)
+        outcome = run.sync(chosen, sources=sources, models=not no_models, yes=yes, tell=tell)
     finish(outcome, as_json=as_json)
 
 
 def _unattended(
-    every: str, sources: list[str], *, no_models: bool, yes: bool, as_json: bool
+    every: str, sources: list[str], options: list[str], *, yes: bool, as_json: bool
 ) -> NoReturn:
     # Nothing that costs memory is imported: it would be held for months.
     from pipelines import journal, notify, schedule, settings, unattended
@@ -66,6 +73,6 @@ def _unattended(
         raise typer.BadParameter(message)
     tell = journal.as_json if as_json else journal.as_lines
     arguments = [argument for name in sources for argument in ("--source", name)]
-    arguments += ["--no-models"] if no_models else []
+    arguments += options
     channels = notify.channels(settings.load())
     raise typer.Exit(unattended.run(when, arguments, channels, tell))

@@ -21,12 +21,11 @@ _PREFIX = "bot "
 # A state counts only once the whole package that brought it is loaded: dlt writes table by
 # table, and one that died in between may have left the state without its rows.
 _STATE = """
-    select s.state
+    select distinct on (s.pipeline_name) s.state
     from chat._dlt_pipeline_state as s
     join chat._dlt_loads as l on l.load_id = s._dlt_load_id
-    where s.pipeline_name = $1 and l.status = 0
-    order by l.load_id desc
-    limit 1
+    where l.status = 0
+    order by s.pipeline_name, l.load_id desc
 """
 
 
@@ -81,9 +80,25 @@ def cursors_in(state: object) -> dict[tuple[str, str], datetime]:
 
 
 def stored_cursors(connection: Connection) -> dict[tuple[str, str], datetime]:
-    """Return the cursors that a warehouse holds."""
-    stored = connection.execute(_STATE, [PIPELINE]).fetchone()
-    return cursors_in(unpacked(stored[0])) if stored else {}
+    """Return the cursors that a warehouse holds.
+
+    Each worker has a state of its own, and a bot may have had others before: none of their cursors
+    is ahead of its rows, so the furthest counts.
+    """
+    found: dict[tuple[str, str], datetime] = {}
+    for (state,) in connection.execute(_STATE).fetchall():
+        found = furthest(found, cursors_in(unpacked(state)))
+    return found
+
+
+def furthest(
+    ours: Mapping[tuple[str, str], datetime], others: Mapping[tuple[str, str], datetime]
+) -> dict[tuple[str, str], datetime]:
+    """Return the later of each cursor."""
+    return {
+        **ours,
+        **{name: max(at, ours.get(name, at)) for name, at in others.items()},
+    }
 
 
 def unpacked(state: str) -> object:

@@ -113,10 +113,26 @@ def chosen(
     if missing := sorted(set(bots) - set(found)):
         raise ConfigurationError(*(f"no bot {name} is configured" for name in missing))
     if found:
-        return [name for name in found if not bots or name in bots]
+        return [name for name in _mine(settings, found) if not bots or name in bots]
     tables = " and ".join(sorted(BOTS[source] for source in sources))
     message = f"no bot of {' and '.join(sources)} is configured; add one to {tables}"
     raise ConfigurationError(message)
+
+
+def _mine(settings: Settings, found: Collection[BotName]) -> list[BotName]:
+    """Return the bots of this shard; those that share a key stay together, as with its budget."""
+    if not (shard := settings.shard):
+        return list(found)
+    keys = {name: _key(settings, name) for name in names(settings)}
+    first = {key: name for name, key in sorted(keys.items(), reverse=True)}
+    return [n for n in found if shard.has(f"{first[keys[n]].source}/{first[keys[n]].bot}")]
+
+
+def _key(settings: Settings, name: BotName) -> tuple[str, str]:
+    if name.source == "gptbots":
+        of = settings.gptbots
+        return of.base_url, of.bots[name.bot].api_key.get_secret_value()
+    return settings.okchat.base_url, settings.okchat.chatbots[name.bot].api_key.get_secret_value()
 
 
 def tasks(

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import tables, upgrade, warehouse
 from pipelines.batch import Batch
-from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
+from pipelines.cursor import PIPELINE, Cursor, cursors_in, furthest, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
+from pipelines.lake.place import Lake
 from pipelines.settings import Place
+from pipelines.shard import Shard
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,8 +69,9 @@ class Loader:
     its rows, a warehouse restored from a backup all end the same way.
     """
 
-    def __init__(self, place: Place, work: Path) -> None:
+    def __init__(self, place: Place, work: Path, shard: Shard | None = None) -> None:
         self._place = place
+        self._shard = shard
         self._folder = work / "dlt"
         _remove(self._folder)
         self._lacking = list(tables.ALL)
@@ -85,7 +88,7 @@ class Loader:
 
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":
-        return _pipeline(self._place, self._folder)
+        return _pipeline(self._place, self._folder, self._shard)
 
     def note(self, audit: "Mapping[str, pa.Table]") -> None:
         """Write certificates, rejected rows and how far transcripts are, which come without news.
@@ -101,6 +104,9 @@ class Loader:
             return
         if not self._prepared:
             self.load(_ANY_SOURCE, Batch(rest=audit), {})
+            return
+        if isinstance(self._place, Lake):
+            self._note_in_lake(self._place, audit)
             return
         with warehouse.connect(self._place) as connection:
             connection.begin()
@@ -120,12 +126,31 @@ class Loader:
         """
         if not self._prepared:
             upgrade.begin(self._place)
+        if isinstance(self._place, Lake):
+            self._lacking = []
+            self._load_lake(name, batch, cursors)
+            return
         # The first load makes all tables, also those that it brings no rows for.
         empty = {table.name: table.schema.empty_table() for table in self._lacking}
         self._run(name, replace(batch, rest={**empty, **batch.rest}), cursors)
         if self._lacking:
             warehouse.index(self._place)
         self._lacking = []
+
+    def _load_lake(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        """Load into tables that are there; certificates once all that they stand for is."""
+        certificates = {n: r for n, r in batch.rest.items() if n == tables.SYNC_WINDOWS.name}
+        rest = {n: r for n, r in batch.rest.items() if n not in certificates}
+        others = replace(batch, rest=rest)
+        if others.conversations or others.rest or others.files:
+            self._run(name, others, cursors)
+        self.note(certificates)
+
+    def _note_in_lake(self, lake: Lake, audit: "Mapping[str, pa.Table]") -> None:
+        from pipelines.lake import write  # noqa: PLC0415 - of an extra
+
+        with warehouse.writing(lake):
+            write.note(lake, audit)
 
     def _run(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
         from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
@@ -143,7 +168,7 @@ class Loader:
                 signals.raise_if_signalled()
         except (PipelineStepFailed, SignalReceivedException, OSError) as failed:
             raise self._translated(failed) from failed
-        self.cursors = cursors_in(self._pipeline.state)
+        self.cursors = furthest(self.cursors, cursors_in(self._pipeline.state))
 
     @contextmanager
     def _kept_open(self, *, sparing: bool) -> Iterator[None]:
@@ -168,10 +193,6 @@ class Loader:
         cause = failed
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        full = [cause for cause in chain if "No space left" in str(cause)]
-        cause = failed
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
         return warehouse.translated(full[-1] if full else cause, self._place)
 
 
@@ -189,13 +210,13 @@ def _remove(folder: Path) -> None:
         folder.unlink()
 
 
-def _pipeline(place: Place, folder: Path) -> "dlt.Pipeline":
+def _pipeline(place: Place, folder: Path, shard: Shard | None) -> "dlt.Pipeline":
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     import dlt  # noqa: PLC0415 - half a second that other commands need not spend
 
     return dlt.pipeline(
-        PIPELINE,
+        f"{PIPELINE}_{shard}" if shard and isinstance(place, Lake) else PIPELINE,
         destination=_destination(place),
         dataset_name=tables.DATASET,
         pipelines_dir=str(folder),
@@ -207,6 +228,10 @@ def _destination(place: Place) -> "Destination[Any, Any]":
 
     if isinstance(place, Path):
         return dlt.destinations.duckdb(str(place))
+    if isinstance(place, Lake):
+        from pipelines.lake import destination as lake  # noqa: PLC0415 - of an extra
+
+        return lake.destination(place)
     from pipelines.postgres.destination import destination  # noqa: PLC0415 - of an extra
 
     return destination(place)

@@ -8,6 +8,7 @@ import filelock
 
 from pipelines import upgrade
 from pipelines.errors import ConfigurationError, WarehouseBusy
+from pipelines.lake.place import Lake
 from pipelines.settings import Place, Settings
 from pipelines.warehouse import connect, exists
 
@@ -45,8 +46,8 @@ def locked(settings: Settings, *, writes: bool = True) -> Iterator[None]:
 
 
 def _on_server(place: Place) -> AbstractContextManager[None]:
-    """Hold a database also against other machines; a file is only here."""
-    if isinstance(place, Path):
+    """Hold a database also against other machines; a file is only here, a lake is for many."""
+    if isinstance(place, Path | Lake):
         return nullcontext()
     from pipelines.postgres.lock import held  # noqa: PLC0415 - of an extra, seldom needed
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import ModelsFailed
 from pipelines.postgres import dbt as postgres
+from pipelines.postgres.server import Server
 from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def _environment(warehouse: Place) -> Iterator[None]:
 def _told(warehouse: Place) -> Mapping[str, str]:
     if isinstance(warehouse, Path):
         return {"CONVOY_WAREHOUSE": str(warehouse.resolve())}
+    assert isinstance(warehouse, Server)  # noqa: S101 - a lake's are built elsewhere
     return postgres.variables(warehouse)
 
 

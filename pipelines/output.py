@@ -115,6 +115,7 @@ def summary(outcome: Outcome) -> None:
         for bot in outcome.bots.values():
             out.print(_line(bot))
     models = {"skipped": "models unchanged", "built": "models built", "failed": "models FAILED"}
+    models["elsewhere"] = "models are built by dbt on Spark (docs/lakehouse.md)"
     out.print(
         Text(
             f"{'complete' if outcome.complete else 'INCOMPLETE'}: "

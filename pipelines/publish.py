@@ -16,6 +16,7 @@ import duckdb
 from pipelines import built, tables
 from pipelines.built import Built
 from pipelines.errors import ConvoyError, WarehouseFailed
+from pipelines.lake.place import Lake
 from pipelines.settings import Settings
 from pipelines.warehouse import connect_file, translated
 
@@ -24,6 +25,7 @@ FRESH = timedelta(hours=1)
 
 _STORAGE = "v1.2.0"
 _NO_NEED = "{} needs no published file; dashboards read its schema marts, which no sync blocks"
+_NONE_HERE = "{} is a lakehouse, its models are built by dbt on Spark: dashboards ask that"
 _WRITE = 0o222  # one who opens it for writing would lock all others out
 
 
@@ -92,6 +94,8 @@ def assert_possible(settings: Settings) -> None:
     Raises:
         NothingToPublish: it is a database, that readers have already.
     """
+    if isinstance(settings.warehouse, Lake):
+        raise NothingToPublish(_NONE_HERE.format(settings.warehouse))
     if not isinstance(settings.warehouse, Path):
         raise NothingToPublish(_NO_NEED.format(settings.warehouse))
 

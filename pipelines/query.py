@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import ConvoyError, WarehouseFailed
+from pipelines.lake.place import Lake
 from pipelines.postgres.server import Server
 from pipelines.settings import Place
-from pipelines.warehouse import connect, connect_file
+from pipelines.warehouse import connect, connect_file, exists
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
@@ -56,6 +57,8 @@ def run(place: Place, sql: str) -> pa.Table:
     Raises:
         QueryFailed: the SQL is wrong, or tries to write.
     """
+    if isinstance(place, Lake):
+        return _of_lake(place, sql)
     return _of_file(place, sql) if isinstance(place, Path) else _of_database(place, sql)
 
 
@@ -74,16 +77,37 @@ def _of_database(server: Server, sql: str) -> pa.Table:
             raise QueryFailed(str(wrong)) from None
 
 
+def _of_lake(lake: Lake, sql: str) -> pa.Table:
+    """Ask views in memory: what is written there is gone with them."""
+    if not exists(lake):
+        raise QueryFailed(f"there is no warehouse at {lake} yet; run `convoy sync` first")
+    with connect(lake, read_only=True) as connection:
+        assert isinstance(connection, duckdb.DuckDBPyConnection)  # noqa: S101 - of a lake it is
+        connection.execute("set search_path = 'chat'")
+        connection.execute(f"set allowed_directories = ['{_quoted(str(lake.dataset))}']")
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        return _one(connection, sql)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
 def _of_file(path: Path, sql: str) -> pa.Table:
     with reading(path) as connection:
-        try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1:
-                message = f"one SQL statement is wanted, these are {len(statements)}"
-                raise QueryFailed(message)
-            return connection.execute(statements[0]).to_arrow_table()
-        except duckdb.Error as error:
-            raise QueryFailed(str(error).strip()) from None
+        return _one(connection, sql)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1:
+            message = f"one SQL statement is wanted, these are {len(statements)}"
+            raise QueryFailed(message)
+        return connection.execute(statements[0]).to_arrow_table()
+    except duckdb.Error as error:
+        raise QueryFailed(str(error).strip()) from None
 
 
 def write_csv(table: pa.Table, to: IO[str]) -> None:

@@ -20,6 +20,7 @@ from pipelines.errors import ApiError
 from pipelines.gptbots.history import Expected
 from pipelines.interpret import Rejected, rejected_id
 from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
+from pipelines.lake.place import Lake
 from pipelines.loader import Loader
 from pipelines.news import News, by_bot, news
 from pipelines.outcome import BotOutcome, Outcome
@@ -29,7 +30,7 @@ from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
 from pipelines.spool import Spool
 from pipelines.stored import Stored
-from pipelines.warehouse import connect, translated
+from pipelines.warehouse import connect, translated, writing
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
@@ -81,7 +82,7 @@ class Run:
         self._patience = patience
         self.stored = Stored(settings.warehouse)
         self.veil = Veil.of(settings.privacy)
-        self._loader = Loader(settings.warehouse, settings.work)
+        self._loader = Loader(settings.warehouse, settings.work, settings.shard)
         self._audit = Audit()
         self._reader = Reader()
         self._open = ExitStack()
@@ -101,7 +102,7 @@ class Run:
         connections = self._open.enter_context(Connections(CONCURRENCY))
         self._open.enter_context(self._reader)
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
-        wire = Wire(connections, self._patience, slots=self.settings.work / "budget")
+        wire = Wire(connections, self._patience, slots=self.settings.budgets)
         self.tasks = tasks(self.settings, at, wire)
         self._after = self.stored.look(live.last_change)
         self._began = datetime.now(UTC)
@@ -206,9 +207,17 @@ class Run:
     def mark(self, name: BotName, gone: live.Gone) -> None:
         """Mark conversations as deleted upstream."""
         self._will_write()
-        with connect(self.settings.warehouse) as connection:
-            marked = live.mark_deleted(connection, name.source, gone, datetime.now(UTC))
-        self.outcome.bots[name].deleted += marked
+        self.outcome.bots[name].deleted += self._marked(name.source, gone, datetime.now(UTC))
+
+    def _marked(self, source: str, gone: live.Gone, at: datetime) -> int:
+        place = self.settings.warehouse
+        if isinstance(place, Lake):
+            from pipelines.lake import write  # noqa: PLC0415 - of an extra
+
+            with writing(place):
+                return write.mark_deleted(place, source, gone, at)
+        with connect(place) as connection:
+            return live.mark_deleted(connection, source, gone, at)
 
     def certify(self, name: BotName, certificate: Certificate) -> None:
         """Keep a certificate that stands for no rows of its own."""

@@ -22,10 +22,13 @@ from pydantic import (
 
 from pipelines import settings_faults, settings_given, settings_values
 from pipelines.errors import ConfigurationError
+from pipelines.lake import place
+from pipelines.lake.place import Lake
 from pipelines.postgres import server
 from pipelines.postgres.server import Server
 from pipelines.settings_given import Given
 from pipelines.settings_values import HASH, KEEP, duration
+from pipelines.shard import Shard
 
 __all__ = ["Bot", "Chatbot", "Gptbots", "Okchat", "Settings", "duration", "load"]
 
@@ -93,8 +96,8 @@ class Okchat(_Strict):
     chatbots: dict[Name, Chatbot] = {}
 
 
-Place = Path | Server
-"""Where a warehouse is: a DuckDB file, or a database of PostgreSQL."""
+Place = Path | Server | Lake
+"""Where a warehouse is: a DuckDB file, a database of PostgreSQL, or a folder of Delta tables."""
 
 
 class Privacy(_Strict):
@@ -132,13 +135,14 @@ class Settings(BaseModel):
     time_zone: str = "UTC"
     notify_command: str | None = None
     notify_webhook: SecretStr | None = None
+    shard: Shard | None = None
 
     @property
     def file(self) -> Path:
         """The warehouse, where that has to be a file.
 
         Raises:
-            ConfigurationError: it is a database on a server.
+            ConfigurationError: it is a database on a server, or a lakehouse.
         """
         if not isinstance(self.warehouse, Path):
             what = "is not a file, which this needs"
@@ -153,10 +157,18 @@ class Settings(BaseModel):
     @property
     def work(self) -> Path:
         """Where lock, load packages and models' artefacts lie: beside the warehouse, or `.dlt`."""
+        if isinstance(self.warehouse, Lake):  # others may be at work beside this one
+            return self.home / ".convoy" / "lake" / str(self.shard or "all")
         if not isinstance(self.warehouse, Path):
             return self.home / ".convoy" / "postgres"
         file = self.warehouse.resolve()  # one lock, whichever way leads to the file
         return file.parent / ".convoy" / file.name
+
+    @property
+    def budgets(self) -> Path:
+        """Where the budgets of keys are kept: of a lakehouse in one place for all workers here."""
+        of_all = isinstance(self.warehouse, Lake)
+        return self.work.parent / "budget" if of_all else self.work / "budget"
 
     def max_deleted_share(self, source: str) -> float:
         """Return the share of a bot's conversations that one run may mark as deleted."""
@@ -171,6 +183,7 @@ class Settings(BaseModel):
 
 _WAREHOUSE = ("destination", "duckdb", "credentials")
 _DESTINATION = ("destination", "name")
+_LAKE = ("destination", "filesystem", "bucket_url")
 _PUBLISH = ("publish", "path")
 _PARQUET = ("publish", "parquet")
 _TIME_ZONE = ("models", "time_zone")
@@ -191,6 +204,7 @@ SHAPE: settings_faults.Shape = {
         "name": None,
         "duckdb": {"credentials": None},
         "postgres": {"credentials": None},
+        "filesystem": {"bucket_url": None},
     },
     "publish": {"path": None, "parquet": None},
     "models": {"time_zone": None},
@@ -265,6 +279,8 @@ def _source(
 
 def _warehouse(given: Given) -> Place:
     name = _read(given, _DESTINATION, settings_values.destination, usual="duckdb")
+    if name == "filesystem":
+        return _read(given, _LAKE, place.read, usual=None)
     return _server(given) if name == "postgres" else _warehouse_file(given)
 
 

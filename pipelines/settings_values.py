@@ -203,8 +203,8 @@ def destination(value: object) -> str:
     Raises:
         ValueError: It is none that a sync can load into.
     """
-    if value not in ("duckdb", "postgres"):
-        raise ValueError('is no destination; write "duckdb" or "postgres"')
+    if value not in ("duckdb", "postgres", "filesystem"):
+        raise ValueError('is no destination; write "duckdb", "postgres" or "filesystem"')
     return str(value)
 
 

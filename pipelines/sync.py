@@ -13,6 +13,7 @@ from pipelines.books import read_books
 from pipelines.chunk import Chunk
 from pipelines.errors import ConvoyError, Stopped
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
+from pipelines.lake.place import Lake
 from pipelines.lock import locked
 from pipelines.news import News
 from pipelines.okchat.head import Head
@@ -165,6 +166,9 @@ def show(settings: Settings, outcome: Outcome, tell: Tell) -> None:
 
     What was loaded stands, whatever fails here: it is told in the outcome.
     """
+    if isinstance(settings.warehouse, Lake):
+        outcome.models = "elsewhere"
+        return
     if not exists(settings.warehouse):
         return
     try:

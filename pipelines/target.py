@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError
+from pipelines.lake.place import Lake
 from pipelines.settings import Settings
 
 _DUCKDB = slice(8, 12)
@@ -35,6 +36,8 @@ def _of_kind(file: Path) -> str | None:
 
 def _of_place(file: Path, settings: Settings) -> str | None:
     files = {"the published file": settings.publish}
+    if isinstance(settings.warehouse, Lake) and file.is_relative_to(settings.warehouse.folder):
+        return "lies in the warehouse"
     if isinstance(settings.warehouse, Path):
         files = {"the warehouse": settings.warehouse, **files}
     for name, path in files.items():

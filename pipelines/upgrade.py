@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pipelines import tables
 from pipelines.connection import Connection, is_duckdb
 from pipelines.errors import ConfigurationError
+from pipelines.lake.place import Lake
 from pipelines.settings import Place
-from pipelines.warehouse import columns, connect, lacking
+from pipelines.warehouse import columns, connect, lacking, writing
 
 Step = Callable[[Connection], None]
 
@@ -67,6 +68,9 @@ def carry_on(place: Place) -> None:
         WarehouseBusy, WarehouseFailed: it can't be written; what is done is kept, the rest as it
             was.
     """
+    if isinstance(place, Lake):
+        _make(place)  # there were no lakehouses yet when the steps so far were needed
+        return
     with connect(place) as connection:
         refuse_newer(connection, place)
         for number, step in enumerate(STEPS[version(connection) :], version(connection) + 1):
@@ -82,8 +86,18 @@ def begin(place: Place) -> None:
 
     Before its tables are there: with them and without a number it would count as the oldest.
     """
+    if isinstance(place, Lake):
+        _make(place)
+        return
     with connect(place) as connection, _transaction(connection):
         _note(connection, len(STEPS))
+
+
+def _make(lake: Lake) -> None:
+    from pipelines.lake import write  # noqa: PLC0415 - of an extra
+
+    with writing(lake):
+        write.begin(lake, len(STEPS))
 
 
 def _note(connection: Connection, number: int) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pipelines import tables
 from pipelines.connection import Connection, is_duckdb
 from pipelines.errors import ConfigurationError, ConvoyError, WarehouseBusy, WarehouseFailed
+from pipelines.lake.place import Lake
 from pipelines.settings import Place
 
 
@@ -27,9 +28,11 @@ NOTHING_KNOWN = Known(*(table.schema.empty_table() for table in tables.READ))
 
 
 def exists(place: Place) -> bool:
-    """Tell whether there is anything: a file, or a database that was loaded into."""
+    """Tell whether there is anything: a file, or what was loaded into."""
     if isinstance(place, Path):
         return place.exists()
+    if isinstance(place, Lake) and not place.dataset.is_dir():
+        return False
     with connect(place, read_only=True) as connection:
         return has_tables(connection)
 
@@ -45,6 +48,11 @@ def connect(place: Place, *, read_only: bool = False) -> Iterator[Connection]:
     if isinstance(place, Path):
         with connect_file(place, read_only=read_only) as file:
             yield file
+    elif isinstance(place, Lake):
+        from pipelines.lake import connection as lake  # noqa: PLC0415 - of an extra
+
+        with told(place), lake.connect(place) as views:
+            yield views
     else:
         from pipelines.postgres import connection  # noqa: PLC0415 - of an extra, seldom needed
 
@@ -81,12 +89,25 @@ def told(place: Place) -> Iterator[None]:
         raise translated(error, place) from None
 
 
+@contextmanager
+def writing(lake: Lake) -> Iterator[None]:
+    """Tell what goes wrong when a lakehouse is written to; as `told`."""
+    try:
+        yield
+    except ConvoyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - deltalake's have no base of their own
+        raise translated(error, lake) from error
+
+
 def translated(error: BaseException, place: Place) -> ConvoyError:
     """Say in one sentence what an error of the database means to the user."""
     if isinstance(place, Path):
         return _of_file(error, place)
     if isinstance(error, OSError):  # of the files that are loaded, here
         return WarehouseFailed(f"{error.filename or 'the work folder'}: {error.strerror or error}")
+    if isinstance(place, Lake):
+        return _of_lake(error, place)
     from pipelines.postgres import errors  # noqa: PLC0415 - seldom needed
 
     return errors.translated(error, place)
@@ -101,6 +122,15 @@ def _of_file(error: BaseException, path: Path) -> ConvoyError:
     if "not a valid DuckDB database" in str(error):
         return ConfigurationError(f"{path} is no DuckDB file; move it or configure another one")
     return WarehouseFailed(f"{path}: {message}")
+
+
+def _of_lake(error: BaseException, lake: Lake) -> ConvoyError:
+    message = (str(error).strip() or repr(error)).splitlines()[0]
+    if "No space left" in str(error):
+        return WarehouseFailed(f"the disk that holds {lake} is full; make room and sync again")
+    if type(error).__name__ == "CommitFailedError":
+        return WarehouseBusy(f"others write to {lake} all the time; try again later")
+    return WarehouseFailed(f"{lake}: {message}")
 
 
 def known(connection: Connection, source: str, ids: pa.Array) -> Known:
@@ -150,7 +180,7 @@ def columns(connection: Connection, table: str) -> set[str]:
 
 def index(place: Place) -> None:
     """Index the keys that conversations are looked up by; DuckDB is quick without."""
-    if isinstance(place, Path):
+    if isinstance(place, Path | Lake):
         return
     with connect(place) as connection:
         for table in tables.READ:

@@ -30,6 +30,7 @@ from pipelines.errors import ConvoyError
 from pipelines.postgres.server import Server
 from pipelines.report import queries
 from pipelines.report.copied import copied
+from pipelines.lake.place import Lake
 from pipelines.settings import Place
 
 Row = dict[str, Any]
@@ -77,6 +78,8 @@ def read(published: Place, *, days: int = 365, now: datetime | None = None) -> P
         ConvoyError: nothing is published yet, or no models are in it.
         WarehouseFailed: it can't be read.
     """
+    if isinstance(published, Lake):
+        raise ConvoyError(f"{published} is a lakehouse, its models are built by dbt on Spark")
     if not isinstance(published, Path):
         return _of_database(published, days, now or datetime.now(UTC))
     if not published.exists():

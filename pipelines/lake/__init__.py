@@ -1,0 +1,1 @@
+"""Delta tables in a folder or a bucket as the warehouse: many syncs write to them at once."""

@@ -1,0 +1,49 @@
+"""Where a lakehouse lies: a folder, written as the address that dlt knows."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines import tables
+
+_WRONG = 'is no folder; write it like "lake" or "file:///data/lake"'
+_BUCKET = 'is a bucket, which is not supported yet; mount it, or write a folder like "lake"'
+
+
+class Lake(BaseModel):
+    """The folder; each table of the dataset is a folder in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def dataset(self) -> Path:
+        """Where the tables lie."""
+        return self.folder / tables.DATASET
+
+    def table(self, name: str) -> str:
+        """Return where a table lies."""
+        return str(self.dataset / name)
+
+
+def read(value: object) -> Lake:
+    """Read the address of a lakehouse.
+
+    Raises:
+        ValueError: it is none; the message says what to write.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isprintable():
+        raise ValueError(_WRONG)
+    parts = urlsplit(text)
+    if parts.scheme not in ("", "file"):
+        raise ValueError(_BUCKET if "://" in text else _WRONG)
+    if parts.netloc or parts.query or parts.fragment:
+        raise ValueError(_WRONG)
+    path = unquote(parts.path) if parts.scheme else text
+    return Lake(folder=Path(path).expanduser().absolute())

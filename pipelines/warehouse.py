@@ -96,7 +96,7 @@ def writing(lake: Lake) -> Iterator[None]:
         yield
     except ConvoyError:
         raise
-    except Exception as error:  # noqa: BLE001 - deltalake's have no base of their own
+    except Exception as error:  # deltalake's have no base of their own
         raise translated(error, lake) from error
 
 

@@ -54,9 +54,7 @@ def _show(opened: duckdb.DuckDBPyConnection, lake: Lake, name: str) -> None:
         opened.execute(f"{view} from empty_{name}")
 
 
-def _lacking(
-    opened: duckdb.DuckDBPyConnection, schema: pa.Schema, read: str
-) -> dict[str, str]:
+def _lacking(opened: duckdb.DuckDBPyConnection, schema: pa.Schema, read: str) -> dict[str, str]:
     """Return, by name, how columns are made up that no file has yet."""
     there = {name for name, *_ in opened.execute(f"describe from {read}").fetchall()}
     empty = opened.from_arrow(schema.empty_table())

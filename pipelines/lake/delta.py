@@ -22,8 +22,7 @@ T = TypeVar("T")
 PATIENCE = 600.0
 """Seconds after which a write that others always forestall is given up."""
 _MISSING = (
-    "the warehouse is a lakehouse and deltalake is not installed; "
-    "pip install 'convoy-etl[lake]'"
+    "the warehouse is a lakehouse and deltalake is not installed; pip install 'convoy-etl[lake]'"
 )
 _OLDER = {
     # As `news.py` has it: one that was gone may come back as it was before.
@@ -103,7 +102,9 @@ def _merge(lake: Lake, table: tables.Table, rows: pa.Table) -> None:
 def merging(lake: Lake, name: str, rows: pa.Table, same: str) -> Any:  # noqa: ANN401 - deltalake's
     """Begin a merge of rows (`source`) into a table as it is now (`target`)."""
     table = library().DeltaTable(lake.table(name))
-    return table.merge(rows, same, source_alias="source", target_alias="target", streamed_exec=False)
+    return table.merge(
+        rows, same, source_alias="source", target_alias="target", streamed_exec=False
+    )
 
 
 def _same(table: tables.Table, rows: pa.Table) -> str:

@@ -1,12 +1,16 @@
 """The lakehouse as dlt's destination: its `filesystem`, whose tables are written by our merges."""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.json import json
+from dlt.common.schema.typing import TLoaderMergeStrategy, TTableSchema
 from dlt.common.typing import DictStrAny
 from dlt.destinations.impl.filesystem.factory import filesystem
 from dlt.destinations.impl.filesystem.filesystem import (
@@ -26,6 +30,15 @@ def destination(lake: Lake) -> "Lakehouse":
     return Lakehouse(bucket_url=lake.folder.as_uri(), destination_name="filesystem")
 
 
+def _any_of_them(
+    able: Sequence[TLoaderMergeStrategy],
+    /,
+    *,
+    table_schema: TTableSchema,  # noqa: ARG001 - dlt's name
+) -> Sequence[TLoaderMergeStrategy]:
+    return able
+
+
 class MergeJob(ReferenceFollowupJob):
     """Writes all files of one table in one commit.
 
@@ -36,23 +49,12 @@ class MergeJob(ReferenceFollowupJob):
     def run(self) -> None:
         """Write them."""
         table = _TABLES[self.load_table_name]
-        rows = [pq.read_table(path, schema=table.schema) for path in self.file_paths]
-        lake = self._job_client.lake
-        for part in rows if len(rows) == 1 else [_joined(rows)]:
-            delta.write(lake, table, part)
-
-
-def _joined(rows: list[Any]) -> Any:  # noqa: ANN401 - Arrow's
-    import pyarrow as pa  # noqa: PLC0415
-
-    return pa.concat_tables(rows)
+        files = [pq.read_table(path, schema=table.schema) for path in self.file_paths]
+        lake = Lake(folder=Path(self._job_client.bucket_path))
+        delta.write(lake, table, pa.concat_tables(files))
 
 
 class _Client(FilesystemClient):
-    @property
-    def lake(self) -> Lake:
-        return Lake(folder=self.bucket_path)
-
     def create_dataset(self) -> None:
         """Make its folder, unless another worker was quicker."""
         self.fs_client.makedirs(self.dataset_path, exist_ok=True)
@@ -88,5 +90,5 @@ class Lakehouse(filesystem):
         """Say what our merges can do, whatever dlt's own can."""
         able = super()._raw_capabilities()
         able.supported_merge_strategies = ["delete-insert", "insert-only"]
-        able.merge_strategies_selector = None
+        able.merge_strategies_selector = _any_of_them
         return able

@@ -27,10 +27,10 @@ import duckdb
 
 from pipelines import warehouse
 from pipelines.errors import ConvoyError
+from pipelines.lake.place import Lake
 from pipelines.postgres.server import Server
 from pipelines.report import queries
 from pipelines.report.copied import copied
-from pipelines.lake.place import Lake
 from pipelines.settings import Place
 
 Row = dict[str, Any]

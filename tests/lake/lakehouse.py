@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent.parent
 Row = dict[str, Any]
+_PLACE = """
+[destination]
+name = "filesystem"
+[destination.filesystem]
+bucket_url = "lake"
+"""
 
 
 class LakeProject(Project):
@@ -31,8 +37,7 @@ class LakeProject(Project):
         super().configure(upstream, **of)
         file = self.folder / ".dlt" / "config.toml"
         text = file.read_text(encoding="utf-8")
-        place = '[destination]\nname = "filesystem"\n[destination.filesystem]\nbucket_url = "lake"\n'
-        file.write_text(f"{text}\n{place}", encoding="utf-8")
+        file.write_text(f"{text}\n{_PLACE}", encoding="utf-8")
 
     def rows(self, query: str, *parameters: object) -> list[Row]:
         with connect(self.lake, read_only=True) as connection:

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from project import assert_equal_to_truth, ids
+
+from pipelines import query, status, warehouse
+from pipelines.backfill import backfill
+from pipelines.errors import ConfigurationError, WarehouseBusy
+from pipelines.lake import delta, place, write
+from pipelines.lock import locked
+from pipelines.shard import Shard
+from pipelines.verify import verify
+
+if TYPE_CHECKING:
+    from conftest import MakeWorld, Simulate
+
+    from lake.lakehouse import LakeProject
+    from pipelines.simulator import World
+
+
+@pytest.fixture
+def world(make_world: MakeWorld, simulate: Simulate, project: LakeProject) -> World:
+    """A world that is loaded."""
+    made = make_world(bots={"support": 130}, chatbots={"website": 40})
+    project.configure(simulate(made))
+    assert project.sync().complete
+    return made
+
+
+def test_a_sync_says_who_builds_the_models(world: World, project: LakeProject) -> None:
+    done = project.run("sync")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "models are built by dbt on Spark" in done.stdout
+    for command in (("models",), ("publish",), ("report",)):
+        done = project.run(*command)
+        assert done.returncode == 1
+        assert "built by dbt on Spark" in done.stderr
+    assert world.accounts
+
+
+def test_status_and_check_tell_of_a_lakehouse(world: World, project: LakeProject) -> None:
+    found = status.status(project.settings(), [("gptbots", "support"), ("okchat", "website")])
+    assert {bot.bot: bot.conversations for bot in found.bots} == {"support": 130, "website": 40}
+    assert all(bot.cursor and bot.certified and bot.pending is None for bot in found.bots)
+    told = project.run("status", "--json")
+    assert json.loads(told.stdout)["exists"], told.stderr
+    assert project.run("status", "--max-lag", "1h").returncode == 0
+    checked = json.loads(project.run("check", "--json").stdout)
+    assert checked["findings"][-1]["message"] == f"{project.lake} can be opened"
+    assert world.accounts
+
+
+def test_a_query_reads_the_lakehouse_and_nothing_else(world: World, project: LakeProject) -> None:
+    place = project.settings().warehouse
+    rows = query.run(place, "select count(*) as n from conversations").to_pylist()
+    assert rows == [{"n": 170}]
+    secret = project.folder / ".dlt" / "secrets.toml"
+    for sql in (
+        f"select * from read_text('{secret}')",
+        f"copy (select 1) to '{project.folder}/out.csv'",
+        "insert into conversations (source) values ('x')",
+        "set enable_external_access = true",
+    ):
+        with pytest.raises(query.QueryFailed):
+            query.run(place, sql)
+    assert world.accounts
+
+
+def test_gaps_and_deletions_are_mended(world: World, project: LakeProject) -> None:
+    missing = ids(world, "support")[100]
+    conversations = delta.opened(project.lake, "conversations")
+    assert conversations
+    conversations.delete(f"conversation_id = '{missing}'")
+    gone = ids(world, "website")[-1]
+    world.delete(gone)
+    found = verify(project.settings())
+    assert not found.agrees
+    assert project.marked() == set()
+    assert verify(project.settings(), repair=True).agrees
+    assert project.marked() == {gone}
+    assert_equal_to_truth(project, world, gone={gone})
+
+
+def test_a_backfill_takes_what_settled_late(world: World, project: LakeProject) -> None:
+    settled = ids(world, "support")[-1]
+    world.settle(settled)
+    settings = project.settings()
+    since = settings.gptbots.start_date
+    assert backfill(settings, since, world.now, bots=["support"]).complete
+    assert_equal_to_truth(project, world)
+
+
+def test_only_one_worker_has_a_shard_of_a_folder(world: World, project: LakeProject) -> None:
+    settings = project.settings()
+    first, second = (settings.model_copy(update={"shard": Shard(n, 2)}) for n in (1, 2))
+    with locked(first), locked(second):
+        with pytest.raises(WarehouseBusy), locked(first):
+            pass
+        assert project.run("sync", "--shard", "1/2").returncode == 75
+    assert world.accounts
+
+
+def test_rows_of_one_key_become_the_newest(world: World, project: LakeProject) -> None:
+    table = warehouse.tables.BOTS
+    one = {"source": "gptbots", "bot_id": "b", "bot": "support"}
+    times = [world.now.replace(microsecond=n) for n in (3, 9, 6)]
+    rows = [one | {"name": str(at.microsecond), "observed_at": at} for at in times]
+    delta.write(project.lake, table, delta.pa.Table.from_pylist(rows, table.schema))
+    assert project.rows("select name from chat.bots") == [{"name": "9"}]
+
+
+def test_a_column_that_is_new_is_made(world: World, project: LakeProject) -> None:
+    """As a later version would: the files that are there do not have it."""
+    field = delta.pa.field("mood", delta.pa.string())
+    delta.make(project.lake, "bots", delta.pa.schema([field]))
+    delta.make(project.lake, "conversations", delta.pa.schema([field]))
+    moods = "select mood from chat.conversations union all select mood from chat.bots"
+    assert {row["mood"] for row in project.rows(moods)} == {None}
+    write.begin(project.lake, 1)
+    assert project.sync().complete
+    assert world.accounts
+
+
+@pytest.mark.parametrize("text", ["", " ", "s3://bucket/lake", "file://host/lake", "ftp:x", 7])
+def test_what_is_no_folder_is_told(text: object) -> None:
+    with pytest.raises(ValueError, match='like "lake"'):
+        place.read(text)
+
+
+def test_the_settings_name_the_faults(project: LakeProject, world: World) -> None:
+    file = project.folder / ".dlt" / "config.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('"lake"', '"s3://b/lake"'))
+    with pytest.raises(ConfigurationError, match="destination.filesystem.bucket_url is a bucket"):
+        project.settings()
+    assert world.accounts

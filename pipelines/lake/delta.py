@@ -5,6 +5,7 @@ these meanwhile; it is then done anew on what is there now. So no key comes twic
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 T = TypeVar("T")
+FILES = 64
+"""So many files a table may have before they are put together."""
 PATIENCE = 600.0
 """Seconds after which a write that others always forestall is given up."""
 _MISSING = (
@@ -97,6 +100,17 @@ def _merge(lake: Lake, table: tables.Table, rows: pa.Table) -> None:
         merge = merge.when_matched_update_all(predicate=_OLDER.get(table.name))
     unless = f"source.{removed} is distinct from true" if removed else None
     merge.when_not_matched_insert_all(predicate=unless).execute()
+
+
+def tidy(lake: Lake, name: str) -> None:
+    """Put the many small files that commits left into few; others may do so at the same time.
+
+    What readers have open stays there until someone vacuums the table.
+    """
+    table = library().DeltaTable(lake.table(name))
+    if len(table.file_uris()) > FILES:
+        with suppress(library().exceptions.CommitFailedError):  # the next one will
+            table.optimize.compact()
 
 
 def merging(lake: Lake, name: str, rows: pa.Table, same: str) -> Any:  # noqa: ANN401 - deltalake's

@@ -52,6 +52,7 @@ class MergeJob(ReferenceFollowupJob):
         files = [pq.read_table(path, schema=table.schema) for path in self.file_paths]
         lake = Lake(folder=Path(self._job_client.bucket_path))
         delta.write(lake, table, pa.concat_tables(files))
+        delta.tidy(lake, table.name)
 
 
 class _Client(FilesystemClient):

@@ -43,6 +43,7 @@ def note(lake: Lake, audit: Mapping[str, pa.Table]) -> None:
     for table in _certificates_last(tables.ALL):
         if table.name in audit:
             delta.write(lake, table, audit[table.name])
+            delta.tidy(lake, table.name)
 
 
 def _certificates_last(all_tables: Iterable[tables.Table]) -> list[tables.Table]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines import settings, tables
 from pipelines.lake import delta
 from pipelines.lake.destination import _Client
-from pipelines.lake.place import Lake
 from pipelines.sync import sync
+
+if TYPE_CHECKING:
+    from pipelines.lake.place import Lake
 
 _write = delta.write
 _file = _Client._write_to_json_file  # noqa: SLF001 - it has no other name

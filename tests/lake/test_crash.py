@@ -64,9 +64,12 @@ def test_a_sync_that_is_killed_between_two_commits_is_made_good(
 
 @pytest.mark.parametrize(
     ("table", "cursors"),
-    [("conversations", 0), ("conversation_changes", 0), ("_dlt_pipeline_state", 0)]
-    # dlt's state is there: so are all rows of its package
-    + [("_dlt_loads", 1)],
+    [
+        ("conversations", 0),
+        ("conversation_changes", 0),
+        ("_dlt_pipeline_state", 0),
+        ("_dlt_loads", 1),  # dlt's state is there: so are all rows of its package
+    ],
 )
 def test_no_cursor_and_no_certificate_counts_before_its_rows(
     table: str, cursors: int, make_world: MakeWorld, simulate: Simulate, project: LakeProject

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +111,39 @@ def test_rows_of_one_key_become_the_newest(world: World, project: LakeProject) -
     rows = [one | {"name": str(at.microsecond), "observed_at": at} for at in times]
     delta.write(project.lake, table, delta.pa.Table.from_pylist(rows, table.schema))
     assert project.rows("select name from chat.bots") == [{"name": "9"}]
+
+
+def test_an_older_version_replaces_no_newer_one(world: World, project: LakeProject) -> None:
+    """As a worker would try that read it before another one did."""
+    (row,) = project.rows("from chat.conversations order by conversation_id limit 1")
+    schema = warehouse.tables.CONVERSATIONS.schema
+    for step, subject in ((-1, "older"), (0, "as new"), (1, "newer"), (0, "old by now")):
+        at = row["last_activity_at"] + timedelta(seconds=step)
+        version = row | {"last_activity_at": at, "subject": subject}
+        rows = delta.pa.Table.from_pylist([version], schema)
+        delta.write(project.lake, warehouse.tables.CONVERSATIONS, rows)
+    found = "select subject from chat.conversations where conversation_id = ?"
+    assert project.rows(found, row["conversation_id"]) == [{"subject": "newer"}]
+    assert world.accounts
+
+
+def test_many_small_files_become_few(world: World, project: LakeProject) -> None:
+    def files() -> int:
+        table = delta.opened(project.lake, "sync_windows")
+        assert table
+        return len(table.file_uris())
+
+    rows = delta.pa.Table.from_pylist(
+        project.rows("from chat.sync_windows limit 1"), warehouse.tables.SYNC_WINDOWS.schema
+    )
+    count = project.count("sync_windows")
+    while files() <= delta.FILES:
+        delta.write(project.lake, warehouse.tables.SYNC_WINDOWS, rows)
+        count += 1
+    write.note(project.lake, {"sync_windows": rows})
+    assert files() < 3
+    assert project.count("sync_windows") == count + 1
+    assert world.accounts
 
 
 def test_a_column_that_is_new_is_made(world: World, project: LakeProject) -> None:

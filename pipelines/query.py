@@ -87,6 +87,9 @@ def _of_lake(lake: Lake, sql: str) -> pa.Table:
         connection.execute(f"set allowed_directories = ['{_quoted(str(lake.dataset))}']")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
+        # In its folder DuckDB may write as well as read: nothing but a select is let through.
+        if any(s.type != duckdb.StatementType.SELECT for s in _statements(connection, sql)):
+            raise QueryFailed("of a lakehouse only `select` can be asked")
         return _one(connection, sql)
 
 
@@ -100,12 +103,19 @@ def _of_file(path: Path, sql: str) -> pa.Table:
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    statements = _statements(connection, sql)
+    if len(statements) != 1:
+        message = f"one SQL statement is wanted, these are {len(statements)}"
+        raise QueryFailed(message)
     try:
-        statements = connection.extract_statements(sql)
-        if len(statements) != 1:
-            message = f"one SQL statement is wanted, these are {len(statements)}"
-            raise QueryFailed(message)
         return connection.execute(statements[0]).to_arrow_table()
+    except duckdb.Error as error:
+        raise QueryFailed(str(error).strip()) from None
+
+
+def _statements(connection: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:
+    try:
+        return connection.extract_statements(sql)
     except duckdb.Error as error:
         raise QueryFailed(str(error).strip()) from None
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from project import assert_equal_to_truth, ids
 
-from pipelines import query, status, warehouse
+from pipelines import query, status, tables
 from pipelines.backfill import backfill
 from pipelines.errors import ConfigurationError, WarehouseBusy
 from pipelines.lake import delta, place, write
@@ -62,6 +64,9 @@ def test_a_query_reads_the_lakehouse_and_nothing_else(world: World, project: Lak
     for sql in (
         f"select * from read_text('{secret}')",
         f"copy (select 1) to '{project.folder}/out.csv'",
+        f"copy (select 1) to '{project.lake.dataset}/conversations/out.parquet'",
+        f"explain analyze copy (select 1) to '{project.lake.dataset}/out.parquet'",
+        "drop view conversations",
         "insert into conversations (source) values ('x')",
         "set enable_external_access = true",
     ):
@@ -105,23 +110,37 @@ def test_only_one_worker_has_a_shard_of_a_folder(world: World, project: LakeProj
 
 
 def test_rows_of_one_key_become_the_newest(world: World, project: LakeProject) -> None:
-    table = warehouse.tables.BOTS
+    table = tables.BOTS
     one = {"source": "gptbots", "bot_id": "b", "bot": "support"}
     times = [world.now.replace(microsecond=n) for n in (3, 9, 6)]
     rows = [one | {"name": str(at.microsecond), "observed_at": at} for at in times]
-    delta.write(project.lake, table, delta.pa.Table.from_pylist(rows, table.schema))
+    delta.write(project.lake, table, pa.Table.from_pylist(rows, table.schema))
     assert project.rows("select name from chat.bots") == [{"name": "9"}]
+
+
+def test_writes_that_come_between_are_written_upon(world: World, project: LakeProject) -> None:
+    def write(number: int) -> None:
+        row = {"source": "gptbots", "observed_at": world.now}
+        ids = [{"bot_id": f"{number} {n}"} for n in range(10)] + [{"bot_id": "of all"}]
+        rows = pa.Table.from_pylist([row | one for one in ids], tables.BOTS.schema)
+        delta.write(project.lake, tables.BOTS, rows)
+
+    with ThreadPoolExecutor(8) as workers:
+        list(workers.map(write, range(24)))
+    assert project.rows("select count(*) as n, count(distinct bot_id) as ids from chat.bots") == [
+        {"n": 241, "ids": 241}
+    ]
 
 
 def test_an_older_version_replaces_no_newer_one(world: World, project: LakeProject) -> None:
     """As a worker would try that read it before another one did."""
     (row,) = project.rows("from chat.conversations order by conversation_id limit 1")
-    schema = warehouse.tables.CONVERSATIONS.schema
+    schema = tables.CONVERSATIONS.schema
     for step, subject in ((-1, "older"), (0, "as new"), (1, "newer"), (0, "old by now")):
         at = row["last_activity_at"] + timedelta(seconds=step)
         version = row | {"last_activity_at": at, "subject": subject}
-        rows = delta.pa.Table.from_pylist([version], schema)
-        delta.write(project.lake, warehouse.tables.CONVERSATIONS, rows)
+        rows = pa.Table.from_pylist([version], schema)
+        delta.write(project.lake, tables.CONVERSATIONS, rows)
     found = "select subject from chat.conversations where conversation_id = ?"
     assert project.rows(found, row["conversation_id"]) == [{"subject": "newer"}]
     assert world.accounts
@@ -133,12 +152,12 @@ def test_many_small_files_become_few(world: World, project: LakeProject) -> None
         assert table
         return len(table.file_uris())
 
-    rows = delta.pa.Table.from_pylist(
-        project.rows("from chat.sync_windows limit 1"), warehouse.tables.SYNC_WINDOWS.schema
+    rows = pa.Table.from_pylist(
+        project.rows("from chat.sync_windows limit 1"), tables.SYNC_WINDOWS.schema
     )
     count = project.count("sync_windows")
     while files() <= delta.FILES:
-        delta.write(project.lake, warehouse.tables.SYNC_WINDOWS, rows)
+        delta.write(project.lake, tables.SYNC_WINDOWS, rows)
         count += 1
     write.note(project.lake, {"sync_windows": rows})
     assert files() < 3
@@ -148,9 +167,9 @@ def test_many_small_files_become_few(world: World, project: LakeProject) -> None
 
 def test_a_column_that_is_new_is_made(world: World, project: LakeProject) -> None:
     """As a later version would: the files that are there do not have it."""
-    field = delta.pa.field("mood", delta.pa.string())
-    delta.make(project.lake, "bots", delta.pa.schema([field]))
-    delta.make(project.lake, "conversations", delta.pa.schema([field]))
+    field = pa.field("mood", pa.string())
+    delta.make(project.lake, "bots", pa.schema([field]))
+    delta.make(project.lake, "conversations", pa.schema([field]))
     moods = "select mood from chat.conversations union all select mood from chat.bots"
     assert {row["mood"] for row in project.rows(moods)} == {None}
     write.begin(project.lake, 1)

@@ -1,7 +1,7 @@
 """The warehouse: opened, read back, and its errors in plain words."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +51,11 @@ def connect(place: Place, *, read_only: bool = False) -> Iterator[Connection]:
     elif isinstance(place, Lake):
         from pipelines.lake import connection as lake  # noqa: PLC0415 - of an extra
 
-        with told(place), lake.connect(place) as views:
-            yield views
+        with ExitStack() as opened:
+            with writing(place):
+                views = opened.enter_context(lake.connect(place))
+            with told(place):
+                yield views
     else:
         from pipelines.postgres import connection  # noqa: PLC0415 - of an extra, seldom needed
 
@@ -91,7 +94,7 @@ def told(place: Place) -> Iterator[None]:
 
 @contextmanager
 def writing(lake: Lake) -> Iterator[None]:
-    """Tell what goes wrong when a lakehouse is written to; as `told`."""
+    """Tell what goes wrong when a lakehouse is opened or written to; as `told`."""
     try:
         yield
     except ConvoyError:

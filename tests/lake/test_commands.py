@@ -132,6 +132,17 @@ def test_writes_that_come_between_are_written_upon(world: World, project: LakePr
     ]
 
 
+def test_a_broken_table_is_told_in_a_sentence(world: World, project: LakeProject) -> None:
+    log = project.lake.dataset / "conversations" / "_delta_log"
+    (log / f"{0:020}.json").write_text("{no JSON", encoding="utf-8")
+    for command in ("status", "sync"):
+        done = project.run(command)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"convoy: {project.lake}: ")
+        assert "Traceback" not in done.stderr
+    assert world.accounts
+
+
 def test_an_older_version_replaces_no_newer_one(world: World, project: LakeProject) -> None:
     """As a worker would try that read it before another one did."""
     (row,) = project.rows("from chat.conversations order by conversation_id limit 1")

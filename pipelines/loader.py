@@ -168,10 +168,6 @@ class Loader:
         cause = failed
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        full = [cause for cause in chain if "No space left" in str(cause)]
-        cause = failed
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
         return warehouse.translated(full[-1] if full else cause, self._place)
 
 

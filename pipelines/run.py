@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 import pyarrow as pa
 
-from pipelines import live, tables
+from pipelines import live, tables, values
 from pipelines.batch import Batch
 from pipelines.chunk import Audit, Chunk, batch, behind, chunks
 from pipelines.connections import Connections
@@ -101,7 +102,7 @@ class Run:
         connections = self._open.enter_context(Connections(CONCURRENCY))
         self._open.enter_context(self._reader)
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
-        wire = Wire(connections, self._patience, slots=self.settings.work / "budget")
+        wire = Wire(connections, self._patience, slots=self.settings.work / "budget", clean=self._clean)
         self.tasks = tasks(self.settings, at, wire)
         self._after = self.stored.look(live.last_change)
         self._began = datetime.now(UTC)
@@ -117,6 +118,11 @@ class Run:
         for spool in self._spools.values():
             spool.remove()
         self._open.close()
+
+    @property
+    def _clean(self) -> Callable[[bytes], bytes]:
+        """What answers go through: DuckDB keeps any text, PostgreSQL none with NUL in it."""
+        return bytes if isinstance(self.settings.warehouse, Path) else values.without_nul
 
     @property
     def healthy(self) -> list[BotName]:

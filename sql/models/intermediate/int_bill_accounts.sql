@@ -2,7 +2,9 @@
     "chat", "knowledge_doc_indexing", "knowledge_doc_storage", "rerank", "database_processing",
     "tool_call", "asr", "tts"
 ] -%}
-with recursive bills as (
+{#- The links that a bot may be away from the first of its account: not all engines can recurse. -#}
+{%- set rounds = 16 -%}
+with bills as (
     select * from {{ ref('stg_bills') }}
 ),
 
@@ -30,14 +32,34 @@ sightings as (
     from sync_windows
 ),
 
+seen as (
+    select
+        source,
+        bot,
+        bot_id,
+        max(seen_at) as last_seen_at
+    from sightings
+    where bot is not null and bot_id is not null
+    group by source, bot, bot_id
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by source, bot
+            order by last_seen_at desc, {{ by_code_point('bot_id') }}
+        ) as nth
+    from seen
+),
+
 identified as (
     select
         source,
         bot,
-        max_by(bot_id, seen_at) as bot_id
-    from sightings
-    where bot is not null and bot_id is not null
-    group by source, bot
+        bot_id
+    from ranked
+    where nth = 1
 ),
 
 -- What was read before a day had settled may differ between two keys of one account.
@@ -49,13 +71,13 @@ settled as (
         total != 0 as is_spent,
         concat_ws(
             '|',
-            total
+            cast(total as {{ type_string() }})
             {%- for kind in kinds %},
-            coalesce(cast({{ kind }} as varchar), '')
+            coalesce(cast({{ kind }} as {{ type_string() }}), '')
             {%- endfor %}
         ) as figures
     from bills
-    where observed_at at time zone 'UTC' >= billed_on + interval 4 day
+    where {{ local_date('observed_at', 'UTC') }} >= billed_on + 4
 ),
 
 -- Each bot is compared with the first that has its figures, not with every other.
@@ -64,7 +86,8 @@ met as (
         source,
         bot,
         is_spent,
-        min(bot) over (partition by source, billed_on, figures) as other_bot
+        min({{ by_code_point('bot') }}) over (partition by source, billed_on, figures)
+            as other_bot
     from settled
 ),
 
@@ -95,7 +118,7 @@ alike as (
             and candidates.other_bot = other.bot
             and one.billed_on = other.billed_on
     group by candidates.source, candidates.bot, candidates.other_bot
-    having bool_and(one.figures = other.figures)
+    having count(case when one.figures = other.figures then 1 end) = count(*)
 ),
 
 billed as (
@@ -109,7 +132,8 @@ renamed as (
     select
         billed.source,
         billed.bot,
-        min(billed.bot) over (partition by billed.source, identified.bot_id) as other_bot
+        min({{ by_code_point('billed.bot') }})
+            over (partition by billed.source, identified.bot_id) as other_bot
     from billed
     inner join identified
         on
@@ -133,34 +157,56 @@ links as (
         other_bot as bot,
         bot as other_bot
     from renamed
-),
-
-together as (
+    union
     select
         source,
         bot,
         bot as other_bot
     from billed
-    union
+),
+
+-- Each bot takes the first name that those it is linked with have come to, round by round.
+joined_0 as (
     select
-        together.source,
-        together.bot,
-        links.other_bot
-    from together
+        source,
+        bot,
+        {{ by_code_point('bot') }} as account
+    from billed
+),
+{% for round in range(rounds) %}
+joined_{{ round + 1 }} as (
+    select
+        links.source,
+        links.other_bot as bot,
+        min({{ by_code_point('joined.account') }}) as account
+    from joined_{{ round }} as joined
     inner join links
         on
-            together.source = links.source
-            and together.other_bot = links.bot
+            joined.source = links.source
+            and joined.bot = links.bot
+    group by links.source, links.other_bot
+),
+{% endfor %}
+accounts as (
+    select
+        source,
+        account,
+        {{ listagg('bot', "', '", 'order by ' ~ by_code_point('bot')) }} as bots
+    from joined_{{ rounds }}
+    group by source, account
 ),
 
 final as (
     select
-        source,
-        bot,
-        min(other_bot) as account,
-        string_agg(other_bot, ', ' order by other_bot) as bots
-    from together
-    group by source, bot
+        joined.source,
+        joined.bot,
+        joined.account,
+        accounts.bots
+    from joined_{{ rounds }} as joined
+    inner join accounts
+        on
+            joined.source = accounts.source
+            and joined.account = accounts.account
 )
 
 select * from final

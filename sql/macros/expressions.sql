@@ -3,14 +3,6 @@
     cast({{ wall_clock(instant, zone or var("time_zone")) }} as date)
 {%- endmacro %}
 
-{# A text without the spaces around it, of any kind that Unicode calls so (Zs). #}
-{% macro trimmed(text) -%}
-    trim(
-        both '{{ " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
-        ~ "\u2008\u2009\u200a\u202f\u205f\u3000" }}' from {{ text }}
-    )
-{%- endmacro %}
-
 {# One name for a channel: the mapped one, else the channel in lower case, else unknown. #}
 {% macro platform_name(mapped, channel) -%}
     coalesce({{ mapped }}, lower(nullif({{ trimmed(channel) }}, '')), 'unknown')

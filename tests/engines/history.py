@@ -10,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import duckdb
-from engines.marts import Marts, rows_of
 
+from engines.marts import Marts, rows_of
 from pipelines import models
 from pipelines.simulator import Knobs, Simulator, World
 
@@ -56,7 +56,9 @@ def disturb(world: World, rng: Random) -> None:
     for name, account in world.accounts.items():
         for id_ in rng.sample(IDS, 6):
             world.advance(timedelta(milliseconds=rng.randint(1, 900)), activity=False)
-            world.begin(name, conversation_id=f"{id_}{next(numbers)}{name}", **_hostile(account.api, rng))
+            world.begin(
+                name, conversation_id=f"{id_}{next(numbers)}{name}", **_hostile(account.api, rng)
+            )
         for _ in range(40):
             world.disturb(name, rng)
     for row in world.truth("gptbots", "support")[:3]:
@@ -66,7 +68,7 @@ def disturb(world: World, rng: Random) -> None:
 def _hostile(api: str, rng: Random) -> dict[str, object]:
     user, channel = rng.choice(USERS), rng.choice(CHANNELS)
     if api == "gptbots":
-        return {"user_id": user, "conversation_type": channel, "subject": "it's\\n\t\"%s\" {{ x }}"}
+        return {"user_id": user, "conversation_type": channel, "subject": 'it\'s\\n\t"%s" {{ x }}'}
     other = rng.choice([*USERS, None])
     metadata = {"ü": [1.50, None, "a\\b"], "big": 12345678901234567890}
     flags = {"is_human_mode": rng.random() < 0.5, "metadata": metadata}

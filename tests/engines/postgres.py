@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import psycopg2
 import psycopg2.extras
-from engines.marts import Marts, in_order
 
+from engines.marts import Marts, in_order
 from pipelines.engine import Engine
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Postgres:
     def _fill(self, table: str, columns: list[tuple[Any, ...]], file: Path) -> None:
         fields = ", ".join(f'"{name}" {TYPES.get(kind, kind)}' for name, kind in columns)
         with self.cursor() as cursor:
-            cursor.execute(f"create schema if not exists chat; set client_encoding to 'UTF8'")
+            cursor.execute("create schema if not exists chat; set client_encoding to 'UTF8'")
             cursor.execute(f"create table if not exists chat.{table} ({fields})")
             cursor.execute(f"truncate chat.{table}")
             with file.open(encoding="utf-8", newline="") as rows:
@@ -123,7 +123,12 @@ def _run(command: list[str], user: str) -> None:
     found = program(command[0])
     assert found, f"{command[0]} is not installed"
     done = subprocess.run(  # noqa: S603 - Debian's own
-        [found, *command[1:]], user=_switched(user), cwd="/", capture_output=True, text=True, check=False
+        [found, *command[1:]],
+        user=_switched(user),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -132,9 +137,12 @@ def _run(command: list[str], user: str) -> None:
 def _started(command: list[str], user: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     found = program(command[0])
     assert found, f"{command[0]} is not installed"
-    with log.open("wb") as said, subprocess.Popen(  # noqa: S603 - Debian's own
-        [found, *command[1:]], user=_switched(user), cwd="/", stdout=said, stderr=said
-    ) as running:
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(  # noqa: S603 - Debian's own
+            [found, *command[1:]], user=_switched(user), cwd="/", stdout=said, stderr=said
+        ) as running,
+    ):
         try:
             yield running
         finally:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from engines.marts import Marts, rows_of
 from pyspark.sql import SparkSession
 
+from engines.marts import Marts, rows_of
 from pipelines.engine import Engine
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ _TABLES = """
     select table_name from information_schema.tables
     where table_schema = 'chat' and not starts_with(table_name, '_dlt')
 """
+
+
+_PINNED = Path(__file__).with_name("spark.txt")
 
 
 class Spark:
@@ -77,15 +80,29 @@ def standalone(home: Path, spark: Path) -> Iterator[Spark]:
     with ExitStack() as cluster:
 
         def start(name: str, *command: str) -> None:
-            cluster.enter_context(_running([f"{spark}/bin/{command[0]}", *command[1:]], home / f"{name}.log", _VARIABLES))
+            cluster.enter_context(
+                _running(
+                    [f"{spark}/bin/{command[0]}", *command[1:]], home / f"{name}.log", _VARIABLES
+                )
+            )
 
         start("master", "spark-class", f"{deploy}.master.Master", *local, "--port", str(port))
         _listening(port)
         for number in (1, 2):
             room = ["--cores", "1", "--memory", "1g", "--work-dir", f"{home}/worker{number}"]
-            start(f"worker{number}", "spark-class", f"{deploy}.worker.Worker", *local, *room, master)
+            start(
+                f"worker{number}", "spark-class", f"{deploy}.worker.Worker", *local, *room, master
+            )
         start("driver", "spark-submit", "--master", master, *_submitted(home, driver))
         yield from _connected(driver)
+
+
+def fetched(folder: Path) -> Path:
+    """Install Apache Spark, half a gigabyte, beside the environment: clients do without it."""
+    pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    command = [sys.executable, *pip, "--target", str(folder), "-r", str(_PINNED)]
+    subprocess.run(command, check=True)  # noqa: S603 - pinned by its hash
+    return folder / "pyspark"
 
 
 _VARIABLES = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1"}
@@ -104,7 +121,12 @@ def _submitted(home: Path, port: int) -> list[str]:
         "spark.ui.enabled": "false",
     }
     told = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
-    return [*told, "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
+    return [
+        *told,
+        "--class",
+        "org.apache.spark.sql.connect.service.SparkConnectServer",
+        "spark-internal",
+    ]
 
 
 def _connected(port: int) -> Iterator[Spark]:
@@ -118,9 +140,12 @@ def _connected(port: int) -> Iterator[Spark]:
 
 @contextmanager
 def _running(command: list[str], log: Path, variables: Mapping[str, str]) -> Iterator[None]:
-    with log.open("wb") as said, subprocess.Popen(  # noqa: S603 - the servers under test
-        command, env={**os.environ, **variables}, cwd=log.parent, stdout=said, stderr=said
-    ) as running:
+    with (
+        log.open("wb") as said,
+        subprocess.Popen(  # noqa: S603 - the servers under test
+            command, env={**os.environ, **variables}, cwd=log.parent, stdout=said, stderr=said
+        ) as running,
+    ):
         try:
             yield
         finally:

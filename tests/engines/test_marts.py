@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from engines.marts import assert_same
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from engines.history import ZONE
 from engines.marts import assert_same
-
 from pipelines import models
 
 if TYPE_CHECKING:

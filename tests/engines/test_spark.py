@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from engines.history import ZONE
 from engines.marts import assert_same
-
 from pipelines import models
 
 if TYPE_CHECKING:

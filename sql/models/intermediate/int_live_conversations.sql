@@ -41,7 +41,7 @@ touched as (
 ),
 
 to_count as (
-    select
+    select distinct
         activities.source,
         activities.conversation_id
     from activities
@@ -51,15 +51,13 @@ to_count as (
 ),
 
 conversations as (
-    select * from all_conversations
-    where
-        deleted_at is null
-        and exists (
-            select 1 from to_count
-            where
-                to_count.source = all_conversations.source
-                and to_count.conversation_id = all_conversations.conversation_id
-        )
+    select all_conversations.*
+    from all_conversations
+    inner join to_count
+        on
+            all_conversations.source = to_count.source
+            and all_conversations.conversation_id = to_count.conversation_id
+    where all_conversations.deleted_at is null
 ),
 {% else %}
 conversations as (

@@ -9,10 +9,11 @@ from pipelines import http
 from pipelines.errors import ConfigurationError
 from pipelines.gptbots.windows import Window, milliseconds
 from pipelines.jobs import BotName, GptbotsTask, Task, names
+from pipelines.lock import locked
 from pipelines.okchat.scan import Sweep
 from pipelines.outcome import Outcome
 from pipelines.reading import Reading
-from pipelines.run import Run, Tell, locked
+from pipelines.run import Run, Tell
 from pipelines.settings import Settings
 from pipelines.sync import Loading, show
 

@@ -21,8 +21,8 @@ class Batch:
     """What one run loads of one source: new rows a bot, and tables or files for the rest.
 
     With `appends`, no key of what was read of conversations is in the warehouse or comes twice:
-    a merge would find nothing to replace, at several times the cost. With `narrow`, no part of
-    it that is written at once is large.
+    a merge would find nothing to replace, at several times the cost. With `narrow`, no row is long,
+    and few are longer than usual.
     """
 
     conversations: Mapping[str, pa.Table] = field(default_factory=dict)

@@ -6,6 +6,7 @@ Whatever fails here fails no bot: its conversations stand, the failure is named.
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -80,7 +81,7 @@ class _Books:
         """
         today, left, last = self._now.date(), dict(bots), dict[BotName, ApiError]()
         days = [today - timedelta(days=n) for n in range(CREDITED_DAYS - 1, -1, -1)]
-        held = self._run.look(partial(_held, since=days[0])) or {}
+        held = self._run.stored.look(partial(_held, since=days[0])) or {}
         for day in days:
             asked = {n: t for n, t in left.items() if day not in held.get(n.bot, ())}
             questions = {
@@ -100,7 +101,12 @@ class _Books:
         failed = {n: error for n, error in answers.items() if isinstance(error, ApiError)}
         for name, error in failed.items():
             self._run.outcome.bots[name].failures.append(f"{what}: {error}")
-        self._read += [(n, sheet) for n, sheet in answers.items() if isinstance(sheet, Sheet)]
+        read = {n: sheet for n, sheet in answers.items() if isinstance(sheet, Sheet)}
+        veil = self._run.veil
+        self._read += [
+            (n, replace(sheet, rows=[veil(part) for part in sheet.rows]))
+            for n, sheet in read.items()
+        ]
         rows = sum(len(part.table) for _, sheet in self._read for part in sheet.rows)
         if rows >= CHUNK_ROWS or time.monotonic() - self._loaded_at >= CHUNK_SECONDS:
             self.load()
@@ -120,7 +126,7 @@ class _Books:
     def _fresh(self, table: tables.Table, sheets: Sequence[Sheet]) -> pa.Table:
         parts = [part.table for s in sheets if s.table is table for part in s.rows]
         read = newest(table, pa.concat_tables([table.schema.empty_table(), *parts]))
-        fresh = self._run.look(partial(news, table=table, read=read)) if len(read) else None
+        fresh = self._run.stored.look(partial(news, table=table, read=read)) if len(read) else None
         return read if fresh is None else fresh
 
 

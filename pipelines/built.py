@@ -1,12 +1,12 @@
 """What the models were built from: kept in the warehouse, so that a copy of it knows as well."""
 
+import hashlib
 import uuid
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import duckdb
 
-from pipelines import tables
+from pipelines import models, tables
 from pipelines.warehouse import has_tables
 
 _COLUMNS = {
@@ -14,6 +14,8 @@ _COLUMNS = {
     tables.LAST_MESSAGES.name: ("message_id", "content", "updated_at"),
     tables.CONVERSATION_CHANGES.name: (),
     **dict.fromkeys((table.name for table in tables.BOOKS), ("observed_at",)),
+    # Of the messages themselves nothing: none is written without its transcript.
+    tables.TRANSCRIPTS.name: ("read_at",),
 }
 """What tells versions of a row apart, beyond its key, in the tables that the models read."""
 
@@ -34,7 +36,24 @@ def fingerprint(connection: duckdb.DuckDBPyConnection, zone: str) -> str:
         for table in tables.ALL
         if (columns := _COLUMNS.get(table.name)) is not None and table.name in there
     ]
-    return f"{version('convoy-etl')} {zone} {sums}"
+    return f"{_of_models()} {zone} {sums}"
+
+
+def by_these_models(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether what the models made can be built upon: other models need all of it anew."""
+    last = built(connection)
+    return last is not None and last.built_from.split(" ")[0] == _of_models()
+
+
+def _of_models() -> str:
+    """Return a digest of all that the models are made of; what describes them is not."""
+    digest = hashlib.blake2b(digest_size=16)
+    project = models.project_dir()
+    for file in sorted(project.rglob("*")):
+        if file.suffix in _MODELS or file.name == "dbt_project.yml":
+            digest.update(f"{file.relative_to(project)} ".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def built(connection: duckdb.DuckDBPyConnection) -> Built | None:
@@ -56,10 +75,14 @@ def are_current(connection: duckdb.DuckDBPyConnection, zone: str) -> bool:
 
 
 def begin(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note that models are being built: until `end` they show nothing in particular."""
+    """Note that models are being built: until `end` they show nothing in particular.
+
+    By which models they were built before stays noted: a build that dies leaves what it was to
+    make anew to the next.
+    """
     connection.execute("create schema if not exists staging")
     connection.execute(_TABLE)
-    connection.execute("update staging.built set built_from = ''")
+    connection.execute("update staging.built set built_from = split_part(built_from, ' ', 1)")
 
 
 def end(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
@@ -71,6 +94,7 @@ def end(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
     connection.execute("insert into staging.built values (?, ?)", row)
 
 
+_MODELS = {".sql", ".csv"}
 _TABLES = "select table_name from information_schema.tables where table_schema = ?"
 _SUM = "select count(*), bit_xor(hash({1})) from chat.{0}"
 _TABLE = """

@@ -1,21 +1,19 @@
 """The commands: parse, call, print. Heavy imports wait until a command needs them."""
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pipelines import cli_models
-from pipelines.errors import ConvoyError, Stopped
+from pipelines import cli_models, cli_sync
+from pipelines.cli_shared import AsJson, Source, Yes, finish, stopping
+from pipelines.errors import ConvoyError
 
 if TYPE_CHECKING:
-    from pipelines.outcome import Outcome
+    from pipelines.settings import Settings
 
 app = typer.Typer(
     name="convoy",
@@ -37,13 +35,6 @@ app = typer.Typer(
 )
 
 
-class Source(StrEnum):
-    """The sources there are."""
-
-    GPTBOTS = "gptbots"
-    OKCHAT = "okchat"
-
-
 class Format(StrEnum):
     """How a query's rows are written."""
 
@@ -53,37 +44,8 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-Yes = Annotated[bool, typer.Option("--yes", help="Mark what is gone upstream, however much it is.")]
+app.command()(cli_sync.sync)
 app.add_typer(cli_models.app, name="models")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
-
-@app.command()
-def sync(
-    source: Annotated[
-        list[Source] | None, typer.Option(help="Only this source; may be given again.")
-    ] = None,
-    no_models: Annotated[bool, typer.Option("--no-models", help="Load only.")] = False,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
-    """Load what is new since the last sync, then build the models and publish if anything was.
-
-    The first sync of a bot begins at its source's start_date and commits in chunks, oldest
-    first: stopped at any moment, the next one goes on where it stood. A later sync reads again
-    from `lookback` behind the cursor, so that what settles late is seen. Then the server's
-    count of all history is compared with what is loaded: gaps are read, what is gone upstream is
-    marked in deleted_at. One bot's failure stops no other.
-    """
-    from pipelines import output, settings
-    from pipelines import sync as run
-
-    configured = settings.load()
-    sources = [s.value for s in source or ()]
-    with _stopping(), output.progress(quiet=as_json) as tell:
-        outcome = run.sync(configured, sources=sources, models=not no_models, yes=yes, tell=tell)
-    _end(outcome, as_json=as_json)
 
 
 @app.command()
@@ -109,11 +71,11 @@ def backfill(
 
     configured = settings.load()
     start, end = _moment(since, "--from"), _moment(until, "--to")
-    with _stopping(), output.progress(quiet=as_json) as tell:
+    with stopping(), output.progress(quiet=as_json) as tell:
         outcome = run.backfill(
             configured, start, end, bots=bot or (), models=not no_models, tell=tell
         )
-    _end(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json)
 
 
 @app.command()
@@ -137,7 +99,7 @@ def verify(
 
     configured = settings.load()
     sources = [s.value for s in source or ()]
-    with _stopping(), output.progress(quiet=as_json) as tell:
+    with stopping(), output.progress(quiet=as_json) as tell:
         found = run.verify(configured, repair=repair, yes=yes, sources=sources, tell=tell)
     if as_json:
         output.print_json(found.as_json())
@@ -165,13 +127,25 @@ def check(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """Show each bot: rows, cursor, newest activity, last sync, and what is still to do."""
+def status(
+    max_lag: Annotated[
+        str | None, typer.Option(help='Only tell which bots lag behind by more, like "1h".')
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show each bot: rows, cursor, newest activity, last sync, and what is still to do.
+
+    With --max-lag, for monitors: ends with 1 where the last complete sync of any configured bot
+    is longer ago than that, or there is none, and names those. It answers while a sync writes.
+    """
     from pipelines import jobs, output, settings
     from pipelines import status as run
 
-    configured = settings.load(need_bots=False)
+    most = None if max_lag is None else _duration(max_lag, "--max-lag")
+    configured = settings.load(need_bots=most is not None)
     names = [(name.source, name.bot) for name in jobs.names(configured)]
+    if most is not None:
+        _lags(configured, names, most, as_json=as_json)
     found = run.status(configured, names)
     if as_json:
         output.print_json(found.as_json())
@@ -305,24 +279,26 @@ def main() -> None:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
 
 
-def _end(outcome: "Outcome", *, as_json: bool) -> NoReturn:
-    from pipelines import output
+def _lags(
+    configured: "Settings", names: list[tuple[str, str]], most: timedelta, *, as_json: bool
+) -> NoReturn:
+    from pipelines import lag, output
 
+    found = lag.lags(configured, names, most)
     if as_json:
-        output.print_json(outcome.as_json())
+        output.print_json(found.as_json())
     else:
-        output.summary(outcome)
-    raise typer.Exit(0 if outcome.complete else 1)
+        output.lags(found)
+    raise typer.Exit(1 if found.stale else 0)
 
 
-@contextmanager
-def _stopping() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a run cleanly."""
-    signal.signal(signal.SIGTERM, _stop)
+def _duration(text: str, option: str) -> timedelta:
+    from pipelines import settings_values
+
     try:
-        yield
-    except KeyboardInterrupt:
-        raise Stopped(signal.SIGINT) from None
+        return settings_values.duration(text)
+    except ValueError as wrong:
+        raise typer.BadParameter(f"{text!r} {wrong}", param_hint=option) from None
 
 
 def _moment(text: str, option: str) -> datetime:
@@ -332,10 +308,6 @@ def _moment(text: str, option: str) -> datetime:
         return settings_values.moment(text)
     except ValueError as wrong:
         raise typer.BadParameter(f"{text!r} {wrong}", param_hint=option) from None
-
-
-def _stop(signum: int, _frame: object) -> None:
-    raise Stopped(signum)
 
 
 def _fail(message: str, code: int) -> None:

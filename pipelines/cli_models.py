@@ -69,7 +69,7 @@ def docs(
 def held() -> Iterator["Settings"]:
     """Hold the warehouse that is configured; there must be one."""
     from pipelines import settings
-    from pipelines.run import locked
+    from pipelines.lock import locked
 
     configured = settings.load(need_bots=False)
     if not configured.warehouse.exists():

@@ -214,6 +214,7 @@ class _Line:
         """Begin a request; return where its answer will be."""
         self._loop, self._silence, self._most = loop, timeout.silence, most
         self.sent, self._body = False, bytearray()
+        self._heard = math.inf  # until it is sent it can't be silent
         self._head: list[bytes] = []
         self._is_head = False
         self._answer: asyncio.Future[Answered] = loop.create_future()
@@ -258,7 +259,7 @@ class _Line:
         self._alarm = None
         due = self._heard + self._silence
         if due <= self._loop.time():
-            self.fail(Broken(pycurl.E_OPERATION_TIMEDOUT, sent=True))
+            self.fail(Broken(pycurl.E_OPERATION_TIMEDOUT, sent=self.sent))
         elif due < math.inf:
             self._alarm = self._loop.call_at(due, self._is_silent)
 

@@ -118,7 +118,7 @@ def _sift(
     schema: pa.Schema,
 ) -> Interpreted:
     good, rejected = [], []
-    for row in map(received, rows):
+    for row in map(as_received, rows):
         try:
             good.append(_table([row], fields, constants, schema))
         except ValueError as unreadable:
@@ -155,7 +155,7 @@ class _Received:
         kinds = set(map(type, rows))
         self._is_plain = len(kinds) == 1 and issubclass(next(iter(kinds)), msgspec.Struct)
         if not self._is_plain and not kinds <= {dict}:
-            self.rows = [_object(received(row)) for row in rows]
+            self.rows = [_object(as_received(row)) for row in rows]
         self._keys = {key for key, _ in fields.values() if key}
         self._columns: dict[str, Sequence[Any]] = {"": self.rows}
         self._arrays: dict[tuple[str, object, pa.DataType], pa.Array | None] = {}
@@ -172,7 +172,7 @@ class _Received:
         """Return the values of a field, or the rows themselves."""
         if key not in self._columns:
             try:
-                self._columns[key] = column(self.rows, key)
+                self._columns[key] = field_of(self.rows, key)
             except KeyError:
                 self._is_bare = False
                 self._columns[key] = [row.get(key) for row in self.rows]
@@ -216,14 +216,14 @@ def _title(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def column(rows: Sequence[Any], key: str) -> list[Any]:
+def field_of(rows: Sequence[Any], key: str) -> list[Any]:
     """Return a field of rows that are alike: all objects, or all of one plain kind."""
     if rows and isinstance(rows[0], msgspec.Struct):
         return list(map(attrgetter(key), rows))
     return [row[key] for row in rows]
 
 
-def received(row: object) -> object:
+def as_received(row: object) -> object:
     """Return a row as it was received."""
     return msgspec.structs.asdict(row) if isinstance(row, msgspec.Struct) else row
 

@@ -23,7 +23,7 @@ BOTS = {"gptbots": "[sources.gptbots.bots]", "okchat": "[sources.okchat.chatbots
 """Where each source's bots are configured."""
 
 _OKCHAT_LOOKBACK = timedelta(hours=1)
-_WINDOWS_AHEAD = 8
+_WINDOWS_AHEAD = 10  # more than connections: towards the end some windows are done before others
 _ROWS_AHEAD = 200_000
 _SMALLEST_WINDOW = 1_000
 
@@ -101,14 +101,19 @@ def names(settings: Settings, sources: Collection[str] = ()) -> list[BotName]:
     return [name for name in bots if not sources or name.source in sources]
 
 
-def chosen(settings: Settings, sources: Collection[str]) -> list[BotName]:
-    """Return the bots of the chosen sources.
+def chosen(
+    settings: Settings, sources: Collection[str], bots: Collection[BotName] = ()
+) -> list[BotName]:
+    """Return the bots of the chosen sources; of these the chosen ones, where any are.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is none, or a chosen one is not configured.
     """
-    if found := names(settings, sources):
-        return found
+    found = names(settings, sources)
+    if missing := sorted(set(bots) - set(found)):
+        raise ConfigurationError(*(f"no bot {name} is configured" for name in missing))
+    if found:
+        return [name for name in found if not bots or name in bots]
     tables = " and ".join(sorted(BOTS[source] for source in sources))
     message = f"no bot of {' and '.join(sources)} is configured; add one to {tables}"
     raise ConfigurationError(message)

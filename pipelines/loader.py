@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import tables, warehouse
+from pipelines import tables, upgrade, warehouse
 from pipelines.batch import Batch
 from pipelines.cursor import PIPELINE, Cursor, cursors_in, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
@@ -39,6 +39,11 @@ _NOTE = {
         insert into chat.rejected_rows by name
         from noted anti join chat.rejected_rows using (source, rejected_id)
     """,
+    tables.TRANSCRIPTS.name: """
+        delete from chat.transcripts as old using noted
+        where old.source = noted.source and old.conversation_id = noted.conversation_id;
+        insert into chat.transcripts by name from noted
+    """,
 }
 
 
@@ -59,6 +64,7 @@ class Loader:
         self.cursors: dict[tuple[str, str], datetime] = {}
         if path.exists():
             with warehouse.connect(path) as connection:
+                upgrade.refuse_newer(connection, path)
                 self._lacking = warehouse.lacking(connection)
                 self.cursors = stored_cursors(connection) if self._prepared else {}
 
@@ -66,21 +72,12 @@ class Loader:
     def _prepared(self) -> bool:
         return not any(table in self._lacking for table in tables.CORE)
 
-    def complete(self) -> None:
-        """Make the tables that a warehouse of an earlier version lacks.
-
-        Raises:
-            WarehouseBusy, WarehouseFailed, Stopped: as `load`.
-        """
-        if self._prepared and self._lacking:
-            self.load(_ANY_SOURCE, Batch(), {})
-
     @cached_property
     def _pipeline(self) -> "dlt.Pipeline":
         return _pipeline(self._path, self._folder)
 
     def note(self, audit: "Mapping[str, pa.Table]") -> None:
-        """Append certificates and rejected rows that come without any news.
+        """Write certificates, rejected rows and how far transcripts are, which come without news.
 
         They need no cursor, and a run of dlt would cost a sync that finds nothing new about half
         a second.
@@ -109,6 +106,8 @@ class Loader:
             WarehouseFailed: the load failed; the next run reads its rows again.
             Stopped: a signal came meanwhile.
         """
+        if not self._prepared:
+            upgrade.begin(self._path)
         # The first load makes all tables, also those that it brings no rows for.
         empty = {table.name: table.schema.empty_table() for table in self._lacking}
         self._run(name, replace(batch, rest={**empty, **batch.rest}), cursors)
@@ -134,10 +133,7 @@ class Loader:
 
     @contextmanager
     def _kept_open(self, *, sparing: bool) -> Iterator[None]:
-        """Keep the file open, which dlt opens and closes seven times; one yet to be is dlt's."""
-        if not self._path.exists() and not sparing:
-            yield
-            return
+        """Keep the file open, which dlt would open and close seven times."""
         with warehouse.connect(self._path) as connection:
             for setting in _SPARING if sparing else ():
                 connection.execute(setting)
@@ -147,12 +143,22 @@ class Loader:
         """Find the cause that the user can do something about."""
         from dlt.common.exceptions import SignalReceivedException  # noqa: PLC0415 - see _pipeline
 
-        cause: BaseException = failed
+        chain = list(_chain(failed))
+        for cause in chain:
+            if isinstance(cause, SignalReceivedException):
+                return Stopped(cause.signal_code)
+        full = [cause for cause in chain if "No space left" in str(cause)]
+        cause = failed
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        if isinstance(cause, SignalReceivedException):
-            return Stopped(cause.signal_code)
-        return warehouse.translated(cause, self._path)
+        return warehouse.translated(full[-1] if full else cause, self._path)
+
+
+def _chain(failed: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of; what was closed in its wake may have failed as well."""
+    while failed is not None:
+        yield failed
+        failed = failed.__cause__ or failed.__context__
 
 
 def _remove(folder: Path) -> None:

@@ -15,7 +15,8 @@ class BotOutcome:
     `history` whether the server counts as many conversations as are known ('agrees', or 'moving'
     while it can't be told), `deleted` how many were marked as gone upstream, `done` that reading
     has ended, `loaded` that all of it is read and in the warehouse, `failures` what was asked for
-    beside the conversations and could not be read.
+    beside the conversations and could not be read, `transcripts` how many were read to their end,
+    `transcripts_due` how many are still due, None where they are switched off.
     """
 
     source: str
@@ -33,6 +34,13 @@ class BotOutcome:
     loaded: bool = False
     error: str | None = None
     failures: list[str] = field(default_factory=list)
+    transcripts: int = 0
+    transcripts_due: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything asked of it was read and certified."""
+        return self.done and self.error is None and self.certified and not self.failures
 
 
 @dataclass
@@ -51,8 +59,7 @@ class Outcome:
     def complete(self) -> bool:
         """Whether everything asked for was read, certified, loaded, modelled and published."""
         return (self.models_error or self.publish_error) is None and all(
-            bot.done and bot.error is None and bot.certified and not bot.failures
-            for bot in self.bots.values()
+            bot.complete for bot in self.bots.values()
         )
 
     @property

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -26,6 +26,7 @@ from pipelines.status import Status
 
 if TYPE_CHECKING:
     from pipelines.check import Finding
+    from pipelines.lag import Lags
     from pipelines.verify import Verified
 
 out = Console(highlight=False, soft_wrap=True)
@@ -119,11 +120,17 @@ def summary(outcome: Outcome) -> None:
             f"{'complete' if outcome.complete else 'INCOMPLETE'}: "
             f"{outcome.rows_loaded:,} conversations loaded, {outcome.changes:,} changes, "
             f"{outcome.requests:,} requests, {models.get(outcome.models, outcome.models)}, "
-            f"{_PUBLISHED.get(outcome.publish, '')}{outcome.seconds:.1f} s"
+            f"{_due(outcome)}{_PUBLISHED.get(outcome.publish, '')}{outcome.seconds:.1f} s"
         )
     )
     for error in filter(None, (outcome.models_error, outcome.publish_error)):
         err.print(Text(error))
+
+
+def _due(outcome: Outcome) -> str:
+    """Tell what transcripts are left for the next syncs."""
+    count = sum(bot.transcripts_due or 0 for bot in outcome.bots.values())
+    return f"{count:,} transcripts still due, " if count else ""
 
 
 def differences(found: "Verified") -> None:
@@ -139,6 +146,8 @@ def differences(found: "Verified") -> None:
         if not kinds:
             moving = outcome.history == "moving"
             out.print(plain(f"{name}: {'its counts keep moving' if moving else 'agrees'}"))
+        if outcome.transcripts_due:
+            out.print(plain(f"{name}: {outcome.transcripts_due:,} transcripts due"))
     mended = " and was mended" if found.repaired and any(found.differences.values()) else ""
     verdict = "agrees" if found.agrees else "DIFFERS"
     out.print(
@@ -164,12 +173,26 @@ def status(found: Status) -> None:
     ]
     out.print(Text(f"warehouse {found.warehouse}{'' if found.exists else ' (not made yet)'}"))
     out.print(table(columns, rows))
+    for bot in found.bots:
+        if bot.transcripts_due is not None:
+            told = f"{bot.transcripts:,} transcripts read, {bot.transcripts_due:,} due"
+            out.print(plain(f"{bot.source} {bot.bot}: {told}"))
     if found.exists and not found.models_current:
         out.print(Text("models: older than what is loaded; run `convoy models`"))
     if found.published_at:
         out.print(Text(f"published {moment(found.published_at)}"))
     if found.interrupted:
         out.print(Text("an interrupted sync left unloaded rows; the next sync reads them again"))
+
+
+def lags(found: "Lags") -> None:
+    """Print which bots lag behind, or that none does."""
+    most = timedelta(seconds=found.max_seconds)
+    for bot in found.stale:
+        at = bot.last_complete_sync_at
+        last = f"last complete sync {moment(at)}" if at else "no complete sync yet"
+        out.print(plain(f"STALE {bot.source} {bot.bot}: {last}"))
+    out.print(Text(f"{len(found.stale)} of {len(found.bots)} bots lag behind by more than {most}"))
 
 
 def say(text: str) -> None:
@@ -246,10 +269,11 @@ def _line(bot: BotOutcome) -> Text:
         bot.history or "", ""
     )
     proof += f", {bot.deleted:,} marked as deleted" if bot.deleted else ""
+    read = f", {bot.transcripts:,} transcripts" if bot.transcripts else ""
     rejected = f", {bot.rejected:,} rows REJECTED (see rejected_rows)" if bot.rejected else ""
     return plain(
         f"{name}: {bot.rows_loaded:,} loaded of {bot.rows_read:,} read, "
-        f"{bot.requests:,} requests, {proof}{rejected}, cursor {moment(bot.cursor)}"
+        f"{bot.requests:,} requests, {proof}{read}{rejected}, cursor {moment(bot.cursor)}"
         + "".join(f"; FAILED: {failure}" for failure in bot.failures)
     )
 

@@ -153,17 +153,18 @@ def _assert_ours(to: Path, shown: Built) -> None:
             "or remove the file"
         )
         raise WarehouseFailed(message)
-    if to.exists() and not found and _is_database(to):
+    if to.exists() and not found and _is_foreign(to):
         message = f"{to} is a database of another kind; configure another [publish] path"
         raise WarehouseFailed(message)
 
 
-def _is_database(path: Path) -> bool:
+def _is_foreign(path: Path) -> bool:
+    """Tell whether it is a database, and not what the first versions published, without a note."""
     try:
-        duckdb.connect(str(path), read_only=True).close()
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return connection.execute(_SYNCS).fetchone() is None
     except duckdb.Error:
         return False
-    return True
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -231,6 +232,10 @@ _FRESHNESS = ("marts", "freshness")
 _COPY_SYNCS = """
     create table published.marts.last_syncs as
     select * exclude (lag_seconds) from warehouse.marts.freshness
+"""
+_SYNCS = """
+    select 1 from information_schema.tables
+    where table_schema = 'marts' and table_name = 'last_syncs'
 """
 _PUBLICATION = "select warehouse_id, built_from, published_at from marts.publication"
 _NOTE = """

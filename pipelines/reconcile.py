@@ -63,7 +63,7 @@ class _Marking:
         """Return what certified reads did not find, and nothing newer is known of."""
         found = self._run.gone[name]
         query = partial(live.activities, source=name.source, ids=found.keys())
-        known = (self._run.look(query) if found else None) or {}
+        known = (self._run.stored.look(query) if found else None) or {}
         stale = self._keeper.stale(name)
         return {i: at for i, at in found.items() if known.get(i) == at and i not in stale}
 
@@ -94,11 +94,11 @@ def _unseen(run: Run, name: BotName, task: OkchatTask) -> live.Gone:
     if name not in run.seen:
         return {}
     query = partial(live.unseen, chatbot_id=task.chatbot_id, seen=run.seen[name])
-    return run.look(query) or {}
+    return run.stored.look(query) or {}
 
 
 def _live(run: Run, task: OkchatTask) -> int:
-    known, _ = run.look(partial(live.chatbot, chatbot_id=task.chatbot_id)) or ((), ())
+    known, _ = run.stored.look(partial(live.chatbot, chatbot_id=task.chatbot_id)) or ((), ())
     return len(known)
 
 
@@ -193,7 +193,7 @@ class _Recount:
         if not ids:
             return 0
         query = partial(live.activities, source=name.source, ids={i for i in ids if i})
-        known = self._run.look(query) or {}
+        known = self._run.stored.look(query) or {}
         return sum(i not in known for i in ids)
 
     def _times(self, name: BotName) -> Sequence[int]:
@@ -203,4 +203,4 @@ class _Recount:
             bot_ids=self._bots[name].history.bot_ids,
             since=self._run.since,
         )
-        return self._run.look(query) or ()
+        return self._run.stored.look(query) or ()

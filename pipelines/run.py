@@ -1,16 +1,14 @@
 """One run over some bots: reads them side by side, loads what is new chunk by chunk."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-import duckdb
-import filelock
 import pyarrow as pa
 
 from pipelines import live, tables
@@ -18,27 +16,20 @@ from pipelines.batch import Batch
 from pipelines.chunk import Audit, Chunk, batch, behind, chunks
 from pipelines.connections import Connections
 from pipelines.cursor import Cursor
-from pipelines.errors import ApiError, WarehouseBusy
+from pipelines.errors import ApiError
 from pipelines.gptbots.history import Expected
 from pipelines.interpret import Rejected, rejected_id
 from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
 from pipelines.loader import Loader
 from pipelines.news import News, by_bot, news
 from pipelines.outcome import BotOutcome, Outcome
+from pipelines.privacy import Veil
 from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
 from pipelines.settings import Settings
 from pipelines.spool import Spool
-from pipelines.warehouse import (
-    NOTHING_KNOWN,
-    Known,
-    connect,
-    has_tables,
-    known,
-    knows,
-    told,
-    translated,
-)
+from pipelines.stored import Stored
+from pipelines.warehouse import connect, translated
 
 CONCURRENCY = 8
 """Requests under way at once, over all bots."""
@@ -51,29 +42,6 @@ CHUNK_SECONDS = 30.0
 
 T = TypeVar("T")
 Tell = Callable[[Outcome], None]
-
-
-@contextmanager
-def locked(settings: Settings) -> Iterator[None]:
-    """Hold the warehouse against other syncs; a lock left by a dead process is no obstacle.
-
-    Raises:
-        WarehouseBusy: another sync runs.
-    """
-    if settings.warehouse.exists():
-        with connect(settings.warehouse, read_only=True):
-            pass  # what can't be opened is told before anything is made
-    settings.work.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(settings.work / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        message = f"another sync holds {settings.warehouse}; wait for it to end"
-        raise WarehouseBusy(message) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class Keeper(Protocol):
@@ -96,7 +64,9 @@ class Run:
     """Reads the chosen bots; `outcome` tells how far it is.
 
     Attributes:
+        stored: what the warehouse holds.
         tasks: how each bot is read.
+        veil: what all that was read goes through before anything else is done with it.
         seen: ids that a sweep of the whole list saw.
         gone: conversations that certified reads did not find where they are known to be.
         unreadable: rows of each bot that were rejected since that was last emptied, and their
@@ -109,14 +79,13 @@ class Run:
         self.settings = settings
         self._tell = tell
         self._patience = patience
+        self.stored = Stored(settings.warehouse)
+        self.veil = Veil.of(settings.privacy)
         self._loader = Loader(settings.warehouse, settings.work)
         self._audit = Audit()
         self._reader = Reader()
         self._open = ExitStack()
-        self._looking = ExitStack()
-        self._connection: duckdb.DuckDBPyConnection | None = None
         self._expected: dict[str, Expected] | None = None
-        self._known_sources: dict[str, bool] = {}
         self._spools: dict[str, Spool] = {}
         self.outcome = Outcome({name: BotOutcome(name.source, name.bot) for name in chosen})
         self.tasks: Mapping[BotName, Task] = {}
@@ -134,7 +103,7 @@ class Run:
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
         wire = Wire(connections, self._patience, slots=self.settings.work / "budget")
         self.tasks = tasks(self.settings, at, wire)
-        self._after = self.look(live.last_change)
+        self._after = self.stored.look(live.last_change)
         self._began = datetime.now(UTC)
         return self
 
@@ -144,7 +113,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.let_go()
+        self.stored.let_go()
         for spool in self._spools.values():
             spool.remove()
         self._open.close()
@@ -165,63 +134,32 @@ class Run:
 
     def _keep_ready(self, keeper: Keeper) -> bool:
         """Wait for what is ready and hand it over; False where there was nothing any more."""
-        self.let_go()
+        self.stored.let_go()
         taken = self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress)
         for chunk in chunks(taken):
             self.keep(chunk, keeper)
+        for source in [source for source, spool in self._spools.items() if spool.is_due]:
+            self.flush(source)
         return bool(taken)  # gone from memory before the next is waited for
 
     def keep(self, chunk: Chunk, keeper: Keeper) -> None:
         """Hand a chunk over; keep what tells, with later readings, what is gone upstream."""
+        chunk = self.veil.chunk(chunk)
         read = chunk.read
         spool = self._spools.get(chunk.source)
         if spool and spool.holds(read["conversation_id"]):
             self.flush(chunk.source)
-        fresh = news(read, self.known(chunk.source, read), self._after)
+        fresh = news(read, self.stored.known(chunk.source, read), self._after)
         keeper.take(chunk, fresh)
         self._learn(chunk)
-
-    def known(self, source: str, read: pa.Table) -> Known:
-        """Return what is stored of the conversations of a reading."""
-        ids = read["conversation_id"]
-        if not len(ids) or not self._knows(source):
-            return NOTHING_KNOWN
-        return self.look(partial(known, source=source, ids=ids)) or NOTHING_KNOWN
-
-    def _knows(self, source: str) -> bool:
-        """Tell whether anything is stored of a source; where not, the file stays closed."""
-        if source not in self._known_sources:
-            self._known_sources[source] = bool(self.look(partial(knows, source=source)))
-        return self._known_sources[source]
 
     def ask(self, questions: Mapping[BotName, Question[T]]) -> dict[BotName, T]:
         """Ask something of several bots at once; those that fail are left out."""
         if questions:
-            self.let_go()
+            self.stored.let_go()
         answers = self._reader.ask(questions)
         self.progress()
         return answers
-
-    def look(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T | None:
-        """Ask the warehouse; None while there is none.
-
-        It stays open until something is waited for or written: each opening takes its time.
-        """
-        if self._connection is None and self.settings.warehouse.exists():
-            connection = self._looking.enter_context(connect(self.settings.warehouse))
-            if has_tables(connection):
-                self._connection = connection
-            else:
-                self._looking.close()
-        if self._connection is None:
-            return None
-        with told(self.settings.warehouse):
-            return query(self._connection)
-
-    def let_go(self) -> None:
-        """Close the warehouse, so that others can have it."""
-        self._connection = None
-        self._looking.close()
 
     def load(self, chunk: Chunk, fresh: News, *, moving: bool) -> None:
         """Load what a chunk brings, with its certificates; move the cursors or leave them."""
@@ -291,28 +229,26 @@ class Run:
         self._rejected[name].update((row.reason, row.raw) for row in rejected)
         self.outcome.bots[name].rejected = len(self._rejected[name])
 
-    def complete_tables(self) -> None:
-        """Make the tables that a warehouse of an earlier version lacks."""
-        self._will_write()
-        self._loader.complete()
-
     def write_audit(self) -> None:
         """Write the audit trail as far as it is."""
         if audit := self._audit.take():
-            self._will_write()
-            self._loader.note(audit)
+            self.write(audit)
+
+    def write(self, noted: Mapping[str, pa.Table]) -> None:
+        """Write what the loader only notes."""
+        self._will_write()
+        self._loader.note(noted)
 
     def _will_write(self) -> None:
         """Let go of the warehouse, and forget what was known of it."""
-        self.let_go()
+        self.stored.forget()
         self._expected = None
-        self._known_sources.clear()
 
     def finish(self, *, write: bool = True) -> None:
         """Write what is left of the audit trail, and why bots failed."""
         self.progress()
         for name, outcome in self.outcome.bots.items():
-            if outcome.error and self.look(lambda _: True):
+            if outcome.error and self.stored.look(lambda _: True):
                 self.certify(name, failure(outcome.error, self._began))
         if write:
             self.write_audit()
@@ -340,7 +276,7 @@ class Run:
             bots = {n.bot: t for n, t in self.tasks.items() if isinstance(t, GptbotsTask)}
             starts = {bot: task.cursor.start for bot, task in bots.items()}
             query = partial(live.expected, since=self.since, starts=starts)
-            self._expected = (self.look(query) if bots else None) or {}
+            self._expected = (self.stored.look(query) if bots else None) or {}
         return {name: self._expected.get(name.bot, Expected(recent={})) for name in names}
 
     @property
@@ -365,7 +301,7 @@ class Run:
                 self.seen[name] = reading.seen
             if reading.gone:
                 query = partial(live.activities, source=chunk.source, ids=reading.gone)
-                self.gone[name] |= self.look(query) or {}
+                self.gone[name] |= self.stored.look(query) or {}
         if chunk.source == "gptbots":
             for bot, gone in self._absent(chunk).items():
                 self.gone[BotName(chunk.source, bot)] |= gone
@@ -377,7 +313,7 @@ class Run:
             for bot, reading in chunk.readings
             if (c := reading.certificate) and c.certified and reading.seen is not None
         ]
-        if not certified or not self._knows(chunk.source):
+        if not certified or not self.stored.knows(chunk.source):
             return {}
         nobody: list[str | None] = [None]
         windows: list[dict[str, object]] = [
@@ -386,7 +322,7 @@ class Run:
             for i in self._bot_ids(BotName(chunk.source, bot)) or nobody
         ]
         read = pa.table({"conversation_id": pa.chunked_array([seen for *_, seen in certified])})
-        return self.look(partial(live.absent, windows=windows, read=read)) or {}
+        return self.stored.look(partial(live.absent, windows=windows, read=read)) or {}
 
     def _bot_ids(self, name: BotName) -> Collection[str]:
         task = self.tasks[name]

@@ -23,7 +23,7 @@ from pydantic import (
 from pipelines import settings_faults, settings_given, settings_values
 from pipelines.errors import ConfigurationError
 from pipelines.settings_given import Given
-from pipelines.settings_values import duration
+from pipelines.settings_values import HASH, KEEP, duration
 
 __all__ = ["Bot", "Chatbot", "Gptbots", "Okchat", "Settings", "duration", "load"]
 
@@ -35,6 +35,8 @@ ChatbotId = Annotated[str, BeforeValidator(settings_values.chatbot_id)]
 PageSize = Annotated[int, BeforeValidator(settings_values.whole(10_000))]
 Share = Annotated[float, BeforeValidator(settings_values.share)]
 PerMinute = Annotated[int, BeforeValidator(settings_values.whole(100_000))]
+Treatment = Annotated[str, BeforeValidator(settings_values.treatment)]
+Salt = Annotated[SecretStr, AfterValidator(settings_values.salt)]
 Flag = Annotated[bool, BeforeValidator(settings_values.flag)]
 Parameter = Annotated[str, BeforeValidator(settings_values.parameter)]
 Name = Annotated[str, AfterValidator(settings_values.bot_name)]
@@ -68,6 +70,8 @@ class Gptbots(_Strict):
     bill: Flag = False
     conversation_credits: Flag = False
     bot_names: Flag = False
+    messages: Flag = False
+    messages_per_run: PerMinute = 500
     bots: dict[Name, Bot] = {}
 
 
@@ -82,7 +86,17 @@ class Okchat(_Strict):
     sweep_every: Duration = timedelta()
     max_deleted_share: Share = 0.25
     bot_names: Flag = False
+    messages: Flag = False
+    messages_per_run: PerMinute = 500
     chatbots: dict[Name, Chatbot] = {}
+
+
+class Privacy(_Strict):
+    """`[privacy]`."""
+
+    texts: Treatment = KEEP
+    user_ids: Treatment = KEEP
+    salt: Salt | None = None
 
 
 T = TypeVar("T")
@@ -101,9 +115,12 @@ class Settings(BaseModel):
     gptbots: Gptbots
     okchat: Okchat
     warehouse: Path
+    privacy: Privacy = Privacy()
     publish: Path = Field(default_factory=_published)
     publish_parquet: bool = False
     time_zone: str = "UTC"
+    notify_command: str | None = None
+    notify_webhook: SecretStr | None = None
 
     @property
     def work(self) -> Path:
@@ -126,6 +143,8 @@ _WAREHOUSE = ("destination", "duckdb", "credentials")
 _PUBLISH = ("publish", "path")
 _PARQUET = ("publish", "parquet")
 _TIME_ZONE = ("models", "time_zone")
+_NOTIFY_COMMAND = ("schedule", "notify_command")
+_NOTIFY_WEBHOOK = settings_faults.NOTIFY_WEBHOOK
 SHAPE: settings_faults.Shape = {
     "sources": {
         "gptbots": {
@@ -140,6 +159,8 @@ SHAPE: settings_faults.Shape = {
     "destination": {"duckdb": {"credentials": None}},
     "publish": {"path": None, "parquet": None},
     "models": {"time_zone": None},
+    "schedule": {"notify_command": None, "notify_webhook": None},
+    "privacy": dict.fromkeys(Privacy.model_fields),
 }
 
 
@@ -227,14 +248,49 @@ def _time_zone(given: Given) -> str:
     return _read(given, _TIME_ZONE, settings_values.time_zone, usual="UTC")
 
 
+def _notify_command(given: Given) -> str | None:
+    return _optional(given, _NOTIFY_COMMAND, settings_values.command)
+
+
+def _notify_webhook(given: Given) -> SecretStr | None:
+    return _optional(given, _NOTIFY_WEBHOOK, settings_values.webhook, is_secret=True)
+
+
+def _privacy(given: Given) -> Privacy:
+    values = {
+        name: given.value(f"privacy.{name}", is_secret=name == settings_faults.SALT[1])
+        for name in Privacy.model_fields
+    }
+    try:
+        read = Privacy.model_validate({k: v for k, v in values.items() if v is not None})
+    except ValidationError as invalid:
+        faults = settings_faults.of_values("privacy", (), invalid)
+        raise ConfigurationError(*faults) from None
+    if HASH in (read.texts, read.user_ids) and read.salt is None:
+        what = 'is missing, and "hash" needs it; make up a long secret and put it there'
+        raise ConfigurationError(settings_faults.of_value(settings_faults.SALT, what))
+    return read
+
+
 def _file(given: Given, path: tuple[str, ...], usual: str) -> Path:
     return _read(given, path, settings_values.database, usual)
 
 
+def _optional(
+    given: Given, path: tuple[str, ...], read: Callable[[object], T], *, is_secret: bool = False
+) -> T | None:
+    value = given.value(".".join(path), is_secret=is_secret)
+    return None if value is None else _typed(path, read, value)
+
+
 def _read(given: Given, path: tuple[str, ...], read: Callable[[object], T], usual: object) -> T:
     value = given.value(".".join(path))
+    return _typed(path, read, usual if value is None else value)
+
+
+def _typed(path: tuple[str, ...], read: Callable[[object], T], value: object) -> T:
     try:
-        return read(usual if value is None else value)
+        return read(value)
     except ValueError as wrong:
         raise ConfigurationError(settings_faults.of_value(path, str(wrong))) from None
 
@@ -246,6 +302,9 @@ _READERS: dict[str, Callable[[Given], object]] = {
     "publish": _publish,
     "publish_parquet": _publish_parquet,
     "time_zone": _time_zone,
+    "notify_command": _notify_command,
+    "notify_webhook": _notify_webhook,
+    "privacy": _privacy,
 }
 
 

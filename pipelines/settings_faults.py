@@ -17,6 +17,10 @@ from pipelines.settings_given import CONFIG, SECRETS, File, variable
 
 ANY = "*"
 """In a shape: a name that the user chooses."""
+NOTIFY_WEBHOOK = ("schedule", "notify_webhook")
+SALT = ("privacy", "salt")
+SINGLE_SECRETS = {NOTIFY_WEBHOOK, SALT}
+"""Secrets beside the keys: who knows the address can write there, who knows the salt can guess."""
 Shape = Mapping[str, object]
 """The names that are read: a table is another shape, a value is None."""
 
@@ -39,6 +43,8 @@ def _unknown_keys(
                 yield f"{dotted(path)} stands in {file.path}; move it to {SECRETS}, keys are there"
         elif isinstance(inner, Mapping) and isinstance(value, Mapping):
             yield from _unknown_keys(file, value, inner, path)
+        elif path in SINGLE_SECRETS and not file.may_hold_keys:
+            yield f"{dotted(path)} stands in {file.path}; move it to {SECRETS}, it is a secret"
         elif isinstance(inner, Mapping):
             yield f"{dotted(path)} in {file.path} is no table; write [{dotted(path)}] instead"
 
@@ -79,7 +85,7 @@ def _known(known: list[str], parts: list[str]) -> str:
 def _starts_like_ours(parts: list[str], shape: Shape) -> bool:
     sources = shape["sources"]
     assert isinstance(sources, Mapping)  # noqa: S101 - for the type checker
-    return parts[0] == "PUBLISH" or (
+    return parts[0] in ("PRIVACY", "PUBLISH") or (
         parts[0] == "SOURCES" and bool(_close(parts[1].lower(), sources, 0.8))
     )
 
@@ -114,7 +120,8 @@ def of_values(section: str, fields: Collection[str], invalid: ValidationError) -
 
 def of_value(path: tuple[str, ...], what: str) -> str:
     """Tell what is wrong with the value at a path, and where it can stand."""
-    where = SECRETS if len(path) > 3 and path[0] == "sources" else CONFIG
+    is_secret = path in SINGLE_SECRETS or (len(path) > 3 and path[0] == "sources")
+    where = SECRETS if is_secret else CONFIG
     name = variable(".".join(path))
     is_name = re.fullmatch(r"[A-Z0-9_]+", name)
     return f"{dotted(path)} {what} ({where}{f' or {name}' if is_name else ''})"

@@ -6,6 +6,7 @@ have put a key in the wrong place.
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,9 @@ import pendulum
 from pydantic import SecretStr
 
 LONGEST_NAME = 100
+SHORTEST_SALT = 16
+KEEP, DROP, HASH, MASK = "keep", "drop", "hash", "mask"
+TREATMENTS = (KEEP, DROP, HASH, MASK)
 SCHEMAS = ("chat", "chat_staging", "marts", "staging", "intermediate")
 """Schemas in the warehouse; a file of that name would be taken for one of them."""
 
@@ -24,6 +28,7 @@ _DURATION = re.compile(r"(?:[0-9]{1,9}[dhms])+")
 _LONGEST = timedelta(days=36_500)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 _URL = re.compile(r"https?://[^/?#\\]+(/[^?#\\]*)?", re.IGNORECASE)
+_WEBHOOK = re.compile(r"https?://[^/?#@\\]+([/?][^#]*)?", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 
 
@@ -77,6 +82,26 @@ def base_url(value: object) -> str:
     return text.rstrip("/")
 
 
+def command(value: object) -> str:
+    """Return a command line, as a shell would split it."""
+    text = value if isinstance(value, str) else ""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("has a quote that does not end; close it") from None
+    if not words or "\0" in text:
+        raise ValueError('is no command; write it like "/usr/local/bin/tell-the-team --urgent"')
+    return text
+
+
+def webhook(value: object) -> SecretStr:
+    """Read the address that notifications are posted to; whoever knows it can write there."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not _WEBHOOK.fullmatch(text) or not _visible(text) or not _has_host(text):
+        raise ValueError('is no web address; write it like "https://hooks.example.com/…"')
+    return SecretStr(text)
+
+
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -111,6 +136,20 @@ def flag(value: object) -> bool:
     if found is None:
         raise ValueError("is neither true nor false; write one of them")
     return found
+
+
+def treatment(value: object) -> str:
+    """Return what becomes of texts or of the ids of users."""
+    if value not in TREATMENTS:
+        raise ValueError(f"is none of {', '.join(TREATMENTS)}; write one of them")
+    return str(value)
+
+
+def salt(value: SecretStr) -> SecretStr:
+    """Check the secret of hashes: a short one could be guessed."""
+    if len(value.get_secret_value().strip()) < SHORTEST_SALT:
+        raise ValueError(f"is too short; take {SHORTEST_SALT} characters or more")
+    return value
 
 
 def time_zone(value: object) -> str:

@@ -25,8 +25,12 @@ from pipelines.news import News, by_bot
 PACKAGE_ROWS = 1_000_000
 PACKAGE_SECONDS = 30.0
 """A package has so many rows, or what was put aside in so much time; a run that dies loses it."""
-_NARROW = 2**25
-"""Bytes of rows put aside at once, of a table: with more, a row may be of any size."""
+_NARROW = 400
+"""Bytes of a row on average, where little memory is needed to load many."""
+_LONGEST = 4_000
+"""Bytes of the longest row then: of a few thousand in turn each may be as long."""
+_FEW = 2**23
+"""Bytes of certificates and rejected rows then."""
 
 
 class Spool:
@@ -45,7 +49,7 @@ class Spool:
         self._hashes: list[pa.ChunkedArray] = []
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._files: dict[str, File] = {}
-        self._largest = 0
+        self._is_narrow = True
         self._began = time.monotonic()
 
     def holds(self, ids: pa.ChunkedArray) -> bool:
@@ -74,8 +78,11 @@ class Spool:
         """Return all that was put aside, with certificates and rejected rows."""
         for writer in self._writers.values():
             writer.close()
-        largest = max([self._largest, *(rows.nbytes for rows in audit.values())])
-        narrow = largest <= _NARROW
+        narrow = (
+            self._is_narrow
+            and all(_longest(rows) <= _LONGEST for rows in self._newest.values())
+            and sum(rows.nbytes for rows in audit.values()) <= _FEW
+        )
         return Batch(self._newest, audit, self._files, appends=True, narrow=narrow)
 
     def remove(self) -> None:
@@ -94,10 +101,16 @@ class Spool:
             plain = {"compression": "none", "use_dictionary": ["source", "bot_id", "channel"]}
             self._writers[table.name] = pq.ParquetWriter(path, table.schema, **plain)
         self._writers[table.name].write_table(rows)
-        self._largest = max(self._largest, rows.nbytes)
+        self._is_narrow &= rows.nbytes <= _NARROW * len(rows) and _longest(rows) <= _LONGEST
         before = self._files[table.name].rows if table.name in self._files else 0
         like = table.schema.empty_table()
         self._files[table.name] = File(path, before + len(rows), like)
+
+
+def _longest(rows: pa.Table) -> int:
+    """Return the bytes that the texts of a row have at most."""
+    texts = [column for column in rows.columns if pa.types.is_string(column.type)]
+    return sum(pc.max(pc.binary_length(column)).as_py() or 0 for column in texts)
 
 
 def _hashes(ids: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,14 +1,14 @@
 """How the warehouse stands, bot by bot; read only."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipelines import built, publish, warehouse
+from pipelines import built, due, publish, upgrade, warehouse
 from pipelines.cursor import stored_cursors
 from pipelines.settings import Settings
 
@@ -19,7 +19,8 @@ class BotStatus:
 
     `certified` and `evidence` are of its last certificate, `history_agreed_at` is when the
     server's count of everything last was what is loaded (GPTBots), `pending` what the next sync
-    has to make good, None when nothing.
+    has to make good, None when nothing; `transcripts` are those read to their end,
+    `transcripts_due` those still to read, both None where they are switched off.
     """
 
     source: str
@@ -34,6 +35,8 @@ class BotStatus:
     evidence: str | None = None
     history_agreed_at: datetime | None = None
     pending: str | None = None
+    transcripts: int | None = None
+    transcripts_due: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,15 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
 
     Raises:
         WarehouseBusy: a sync is writing at this moment.
+        ConfigurationError: the warehouse is of a later version.
     """
     found: dict[tuple[str, str], BotStatus] = {}
     models_current = False
     if settings.warehouse.exists():
         with warehouse.connect(settings.warehouse, read_only=True) as connection:
+            upgrade.refuse_newer(connection, settings.warehouse)
             if warehouse.has_tables(connection):
-                found = _bots(connection)
+                found = _with_transcripts(connection, settings, _bots(connection))
                 models_current = built.are_current(connection, settings.time_zone)
     for source, bot in configured:
         found.setdefault((source, bot), BotStatus(source, bot, pending="never synced"))
@@ -86,6 +91,21 @@ def _bots(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], BotSta
         row["pending"] = _pending(row.pop("window_end"), row["last_sync_at"])
         found[key] = BotStatus(**row, cursor=cursors.get(key))
     return found
+
+
+def _with_transcripts(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    found: Mapping[tuple[str, str], BotStatus],
+) -> dict[tuple[str, str], BotStatus]:
+    """Tell how far the transcripts are, of the sources where they are switched on."""
+    on = {"gptbots": settings.gptbots.messages, "okchat": settings.okchat.messages}
+    counts = due.progress(connection) if any(on.values()) else {}
+    return {
+        key: replace(of, transcripts=read, transcripts_due=still_due) if on.get(key[0]) else of
+        for key, of in found.items()
+        for read, still_due in [counts.get(key, (0, 0))]
+    }
 
 
 def _pending(window_end: datetime | None, finished_at: datetime | None) -> str | None:

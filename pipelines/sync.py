@@ -1,7 +1,8 @@
 """One sync: lock, read what is new, load it, compare with all there is, models, publish."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,16 +12,17 @@ from pipelines.books import read_books
 from pipelines.chunk import Chunk
 from pipelines.errors import ConvoyError, Stopped
 from pipelines.jobs import BotName, GptbotsTask, OkchatTask, chosen
-from pipelines.loader import Loader
+from pipelines.lock import locked
 from pipelines.news import News
 from pipelines.okchat.head import Head
 from pipelines.okchat.scan import Sweep
 from pipelines.outcome import Outcome
 from pipelines.reader import Job
 from pipelines.reconcile import reconcile
-from pipelines.run import Run, Tell, locked
+from pipelines.run import Run, Tell
 from pipelines.settings import Settings
-from pipelines.warehouse import connect, has_tables, lacking
+from pipelines.transcripts import read_transcripts
+from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
     from pipelines.models import Built
@@ -30,6 +32,7 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
     settings: Settings,
     *,
     sources: Collection[str] = (),
+    bots: Collection[BotName] = (),
     models: bool = True,
     yes: bool = False,
     tell: Tell = lambda _: None,
@@ -40,24 +43,25 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
     Args:
         settings: what is configured.
         sources: read only these; empty means all.
+        bots: read only these; empty means all of the sources.
         models: build the models if anything was loaded since they were built, and publish.
         yes: mark what is gone upstream, however much it is.
         tell: called with the outcome as it grows, about ten times a second.
         patience: seconds after which a failing request is given up.
 
     Raises:
-        ConfigurationError: none of the chosen sources has a bot.
+        ConfigurationError: none of the chosen sources has a bot, or a chosen bot is none of them.
         WarehouseBusy: another sync runs, or another program holds the file.
         WarehouseFailed: the warehouse can't be read or written.
     """
     started = time.monotonic()
-    bots = chosen(settings, sources)
+    names = chosen(settings, sources, bots)
     with locked(settings):
-        with Run(settings, bots, tell, patience) as run:
-            run.complete_tables()
+        with Run(settings, names, tell, patience) as run:
             run.read(jobs(run), Loading(run, moving=True))
             reconcile(run, Loading(run, moving=False), yes=yes)
             read_books(run)
+            read_transcripts(run)
             run.finish()
         if models:
             show(settings, run.outcome, tell)
@@ -107,11 +111,11 @@ def jobs(run: Run) -> dict[BotName, Job]:
     chatbots = {n: t for n, t in run.tasks.items() if isinstance(t, OkchatTask) and every}
     if not chatbots:
         return found
-    swept = run.look(partial(live.last_sweeps, since=datetime.now(UTC) - every)) or ()
+    swept = run.stored.look(partial(live.last_sweeps, since=datetime.now(UTC) - every)) or ()
     for name, task in chatbots.items():
         if name.bot in swept:
             query = partial(live.chatbot, chatbot_id=task.chatbot_id)
-            known, open_ids = run.look(query) or ((), ())
+            known, open_ids = run.stored.look(query) or ((), ())
             if len(open_ids) * task.page_size <= len(known):  # else a sweep costs less
                 found[name] = partial(Head(task.api.page, task.api.one).read, known, open_ids)
     return found
@@ -126,18 +130,33 @@ def build_models(settings: Settings, *, full_refresh: bool = False) -> "Built":
     """
     from pipelines import models  # noqa: PLC0415 - dbt costs a second and is often not needed
 
+    with building(settings) as anew:
+        return models.build(
+            settings.warehouse,
+            settings.work,
+            zone=settings.time_zone,
+            full_refresh=full_refresh or anew,
+        )
+
+
+@contextmanager
+def building(settings: Settings) -> Iterator[bool]:
+    """Let all models be built by whatever builds them, and note that they show all that is loaded.
+
+    Yields whether they have to be built in full: other models than these built what is there.
+
+    Where that fails, they show nothing in particular: the next sync builds them.
+
+    Raises:
+        WarehouseBusy: another program holds the file.
+    """
     # An open file is told as such, not as a model that failed.
     with connect(settings.warehouse) as connection:
-        outdated = has_tables(connection) and lacking(connection)
+        anew = not built.by_these_models(connection)
         built.begin(connection)
-    if outdated:
-        Loader(settings.warehouse, settings.work).complete()
-    done = models.build(
-        settings.warehouse, settings.work, zone=settings.time_zone, full_refresh=full_refresh
-    )
+    yield anew
     with connect(settings.warehouse) as connection:
         built.end(connection, settings.time_zone)
-    return done
 
 
 def show(settings: Settings, outcome: Outcome, tell: Tell) -> None:

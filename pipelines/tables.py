@@ -275,12 +275,58 @@ BOTS = Table(
     newest_by="observed_at",
 )
 
+MESSAGES = Table(
+    "messages",
+    "One row per message of a conversation; empty unless switched on.",
+    {
+        "source": _SOURCE,
+        "conversation_id": _ID,
+        "message_id": Column(TEXT, "the API's id of the message (message_id / id)", nullable=False),
+        "bot": _BOT,
+        "parent_message_id": Column(TEXT, "the message that it answers (GPTBots)"),
+        "sender_type": Column(TEXT, "who wrote it, as sent (role / sender_type)"),
+        "content": Column(TEXT, "the text; of GPTBots the texts of all its branches, a line each"),
+        "attachments": Column(TEXT, "what is no text: pictures, files, as sent", json=True),
+        "created_at": Column(INSTANT, "when it was written (create_time / created_at)"),
+        "model": Column(TEXT, "the language model that wrote it (OKChat)"),
+        "provider": Column(TEXT, "whose model that is (OKChat)"),
+        "tokens_used": Column(COUNT, "tokens that it took (OKChat)"),
+        "extra": _EXTRA,
+        "observed_at": _OBSERVED,
+    },
+    key=("source", "conversation_id", "message_id"),
+    strategy="delete-insert",
+    newest_by="observed_at",
+)
+
+TRANSCRIPTS = Table(
+    "transcripts",
+    "One row per conversation whose messages were asked for to the end, or refused.",
+    {
+        "source": _SOURCE,
+        "conversation_id": _ID,
+        "bot": _BOT,
+        "last_activity_at": Column(
+            INSTANT, "the conversation's activity that was known before it was read", nullable=False
+        ),
+        "message_count": Column(COUNT, "the conversation's counter, likewise (GPTBots)"),
+        "complete": Column(FLAG, "whether all messages were read; else refused", nullable=False),
+        "evidence": Column(TEXT, "how that is known, or why it was refused", nullable=False),
+        "messages": Column(COUNT, "distinct messages received", nullable=False),
+        "requests": Column(COUNT, "pages asked for", nullable=False),
+        "read_at": Column(INSTANT, "when the reading ended", nullable=False),
+    },
+    key=("source", "conversation_id"),
+    strategy="delete-insert",
+    newest_by="read_at",
+)
+
 CORE = (CONVERSATIONS, LAST_MESSAGES, CONVERSATION_CHANGES, SYNC_WINDOWS, REJECTED_ROWS)
 """What every version has made: a warehouse that lacks any of it has never been loaded."""
 READ = (CONVERSATIONS, LAST_MESSAGES, CONVERSATION_CHANGES)
 """What the conversations that were read go to."""
 BOOKS = (BILLS, CONVERSATION_CREDITS, BOTS)
-ALL = (*CORE, *BOOKS)
+ALL = (*CORE, *BOOKS, MESSAGES, TRANSCRIPTS)
 
 READING = pa.schema(
     [

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field
 from pipelines import http, live
 from pipelines.chunk import Chunk
 from pipelines.jobs import BotName, chosen
+from pipelines.lock import locked
 from pipelines.news import News
 from pipelines.outcome import Outcome
 from pipelines.reconcile import reconcile
-from pipelines.run import Run, Tell, locked
+from pipelines.run import Run, Tell
 from pipelines.settings import Settings
 from pipelines.sync import Loading, full_jobs
+from pipelines.transcripts import count_due
 
 
 @dataclass
@@ -76,6 +78,7 @@ def verify(  # noqa: PLR0913 - what it may be told, all by name
     repair: bool = False,
     yes: bool = False,
     sources: Collection[str] = (),
+    bots: Collection[BotName] = (),
     tell: Tell = lambda _: None,
     patience: float = http.PATIENCE,
 ) -> Verified:
@@ -86,6 +89,7 @@ def verify(  # noqa: PLR0913 - what it may be told, all by name
         repair: load and mark what differs; without it nothing is written.
         yes: mark what is gone upstream, however much it is.
         sources: compare only these; empty means all.
+        bots: compare only these; empty means all of the sources.
         tell: called with the outcome as it grows.
         patience: seconds after which a failing request is given up.
 
@@ -93,11 +97,12 @@ def verify(  # noqa: PLR0913 - what it may be told, all by name
         ConfigurationError, WarehouseBusy, WarehouseFailed: as `sync`.
     """
     started = time.monotonic()
-    names = chosen(settings, sources)
-    with locked(settings), Run(settings, names, tell, patience) as run:
+    names = chosen(settings, sources, bots)
+    with locked(settings, writes=repair), Run(settings, names, tell, patience) as run:
         keeper = Findings(run, Loading(run, moving=False) if repair else None)
         run.read(full_jobs(run), keeper)
         reconcile(run, keeper, yes=yes or not repair, thorough=True)
+        count_due(run, run.tasks.keys())
         run.finish(write=repair)
     run.outcome.seconds = time.monotonic() - started
     return Verified(run.outcome, {name: keeper.found[name] for name in names}, repair)
@@ -123,7 +128,7 @@ class Findings:
     def _note(self, chunk: Chunk, ids: list[str]) -> None:
         read = chunk.read
         of = dict(zip(read["conversation_id"].to_pylist(), read["bot"].to_pylist(), strict=True))
-        stored = self._run.known(chunk.source, read)
+        stored = self._run.stored.known(chunk.source, read)
         lives = {
             row["conversation_id"]
             for row in stored.conversations.select(["conversation_id", "deleted_at"]).to_pylist()

@@ -60,6 +60,11 @@ def assert_models_right(project: Project) -> None:
     assert len(set(sums.values())) == 1, sums
 
 
+def assert_ledger_right(project: Project) -> None:
+    """Of each conversation, also of those that are gone, the ledger adds up to its counter."""
+    assert project.rows(_UNLIKE_THEIR_LEDGER) == []
+
+
 def marts(project: Project) -> set[str]:
     """Return the names of the marts that can be read."""
     return _relations(project, "marts")

@@ -13,6 +13,7 @@ from project import assert_equal_to_truth, bot
 
 from pipelines import books, cli, tables
 from pipelines.gptbots.books import interpret_rows
+from pipelines.lock import locked
 from pipelines.simulator import Faults, Knobs, gptbots
 from pipelines.simulator.books import bill, conversation_credits
 from pipelines.status import status
@@ -274,7 +275,8 @@ def test_the_models_of_a_warehouse_of_an_earlier_version_can_be_built_before_a_s
     with monkeypatch.context() as earlier:
         earlier.setattr(tables, "ALL", tables.CORE)
         project.sync()
-    build_models(project.settings())
+    with locked(project.settings()):
+        build_models(project.settings())
     assert project.rows("select bot, name from marts.dim_bots") == [
         {"bot": "support", "name": "support"}
     ]

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,12 +22,13 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+import pycurl
 import pytest
 import tenacity
 
 from pipelines import errors, http
 from pipelines.budget import Budget
-from pipelines.connections import Connections, Timeout
+from pipelines.connections import Broken, Connections, Timeout
 from pipelines.gptbots.api import PATH, GptbotsApi, Page
 from pipelines.http import Client, Key, error_for, limited
 from pipelines.jobs import Wire
@@ -335,6 +336,36 @@ def test_an_answer_without_end_is_given_up(
 
     with pytest.raises(errors.BadRequest, match="larger than"):
         ask(serve(endless).url)
+
+
+def test_a_silence_counts_from_when_the_request_is_sent(serve: Serve) -> None:
+    """Not from the request before, while a connection is still being made."""
+    times = Timeout(connect=0.8, silence=0.4, whole=9.0)
+
+    async def second() -> Broken:
+        with Connections(1) as connections, full_listener() as url:
+            await connections.get(serve(page).url, [], times, 9_999)
+            await asyncio.sleep(0.3)
+            with pytest.raises(Broken) as broken:
+                await connections.get(url, [], times, 99)
+            return broken.value
+
+    failed = asyncio.run(second())
+    assert not failed.sent
+    assert failed.code == pycurl.E_OPERATION_TIMEDOUT
+
+
+@contextmanager
+def full_listener() -> Iterator[str]:
+    """Listen, and have no room left for a connection."""
+    with ExitStack() as open_, socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(3):
+            filling = open_.enter_context(socket.socket())
+            filling.settimeout(0)
+            filling.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
 
 
 def test_a_server_that_falls_silent_is_given_up(serve: Serve) -> None:

@@ -338,4 +338,4 @@ def test_some_steps() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_many_steps() -> None:
-    play(Machine if ASKED else seed(2)(Machine), int(ASKED or 400))
+    play(Machine if ASKED else seed(2)(Machine), int(ASKED or 280))

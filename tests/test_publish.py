@@ -254,6 +254,16 @@ def test_a_database_of_another_kind_is_left_alone(modelled: Settings) -> None:
     assert ask(modelled.publish, "from mine") == [(1,)]
 
 
+def test_what_the_first_versions_published_is_replaced(modelled: Settings) -> None:
+    publish.publish(modelled)
+    modelled.publish.chmod(0o600)
+    with duckdb.connect(str(modelled.publish)) as connection:
+        connection.execute("drop table marts.publication")
+    assert publish.published_at(modelled) is None
+    publish.publish(modelled)
+    assert publish.published_at(modelled)
+
+
 def test_a_link_stays_a_link(modelled: Settings, tmp_path: Path) -> None:
     target = tmp_path / "served" / "b.duckdb"
     target.parent.mkdir()

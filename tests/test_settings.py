@@ -17,6 +17,7 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.runtime import run_context
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 import pipelines
 from pipelines import settings_given
@@ -33,7 +34,9 @@ Write = Callable[[str], Path]
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project of a user who has a home and nothing in the environment."""
     for name in list(os.environ):
-        if name.startswith(("SOURCES__", "DESTINATION__", "PUBLISH__", "DLT_", "XDG_")):
+        if name.startswith(
+            ("SOURCES__", "DESTINATION__", "PUBLISH__", "PRIVACY__", "DLT_", "XDG_")
+        ):
             monkeypatch.delenv(name)
     (tmp_path / "home" / ".dlt").mkdir(parents=True)
     (tmp_path / "project" / ".dlt").mkdir(parents=True)
@@ -194,6 +197,12 @@ KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] =
     ),
     "sources.gptbots.bot_names": ("false", "TRUE", lambda s: s.gptbots.bot_names, False, True),
     "sources.okchat.bot_names": ("true", "false", lambda s: s.okchat.bot_names, True, False),
+    "sources.gptbots.messages": ("true", "False", lambda s: s.gptbots.messages, True, False),
+    "sources.okchat.messages": ("false", "true", lambda s: s.okchat.messages, False, True),
+    "sources.gptbots.messages_per_run": ("1", "2", lambda s: s.gptbots.messages_per_run, 1, 2),
+    "sources.okchat.messages_per_run": ("3", "4", lambda s: s.okchat.messages_per_run, 3, 4),
+    "privacy.texts": ("mask", "drop", lambda s: s.privacy.texts, "mask", "drop"),
+    "privacy.user_ids": ("drop", "keep", lambda s: s.privacy.user_ids, "drop", "keep"),
     "sources.okchat.requests_per_minute": (
         "5",
         "7",
@@ -525,6 +534,9 @@ BAD_VALUES = [
     ("models.time_zone", '"/etc/passwd"', "is no time zone; write it like"),
     ("publish.parquet", '"maybe"', "is neither true nor false; write one of them"),
     ("publish.parquet", "1", "is neither true nor false; write one of them"),
+    ("privacy.texts", '"hide"', "is none of keep, drop, hash, mask; write one of them"),
+    ("privacy.user_ids", "true", "is none of keep, drop, hash, mask; write one of them"),
+    ("sources.gptbots.messages_per_run", "0", "is no whole number from 1 to 100000; write it like"),
     ("publish.path", '"./warehouse.duckdb"', "is the warehouse itself; publish to another file"),
 ]
 
@@ -551,7 +563,39 @@ def test_a_bad_value_of_the_environment_is_a_fault(
     assert fault().startswith(f"{name} is no ")
 
 
+SALT = "0123456789abcdef"
+
+
+def test_a_hash_needs_a_salt_that_stands_where_secrets_do(
+    config: Write, secrets: Write, env: Callable[[str, str], None]
+) -> None:
+    config('[privacy]\ntexts = "hash"\n')
+    where = "(.dlt/secrets.toml or PRIVACY__SALT)"
+    assert fault().startswith('privacy.salt is missing, and "hash" needs it')
+    assert fault().endswith(where)
+    secrets(f'[privacy]\nsalt = "{SALT[1:]}"\n')
+    assert fault() == f"privacy.salt is too short; take 16 characters or more {where}"
+    secrets(f'[privacy]\nsalt = "{SALT}"\n')
+    assert salt() == SALT
+    env("PRIVACY__SALT", SALT[::-1])
+    assert salt() == SALT[::-1]
+
+
+def salt() -> str | None:
+    given = load(need_bots=False).privacy.salt
+    return given.get_secret_value() if given else None
+
+
+def test_a_salt_among_what_is_no_secret_is_a_fault(config: Write) -> None:
+    config(f'[privacy]\nsalt = "{SALT}"\n')
+    told = fault()
+    assert told.startswith("privacy.salt stands in .dlt/config.toml; move it to .dlt/secrets.toml")
+    assert SALT not in told
+
+
 BAD_NAMES = [
+    ("config", '[privacy]\ntext = "mask"', "privacy.text in .dlt/config.toml", "mean texts?"),
+    ("config", '[privcy]\ntexts = "mask"', "privcy in .dlt/config.toml", "mean privacy?"),
     ("config", "[sources.gptbots]\nlookbak = 1", "lookbak in .dlt/config.toml", "lookback?"),
     ("config", "[sources.gptbots]\nzzz = 1", "zzz in .dlt/config.toml", "known are base_url, "),
     ("config", "[sources.okchat]\nlookback = 1", "lookback in .dlt/config.toml", "known are "),
@@ -612,6 +656,7 @@ def test_in_dlt_s_own_folder_only_what_resembles_ours_is_a_fault(place: Path) ->
         ("SOURCES__GPTBOTS__BOTS__API_KEY", "did you mean SOURCES__GPTBOTS__BOTS?"),
         ("DESTINATION__DUCKDB__CREDENTIAL", "did you mean DESTINATION__DUCKDB__CREDENTIALS?"),
         ("PUBLISH__PATHS", "did you mean PUBLISH__PATH?"),
+        ("PRIVACY__TEXT", "did you mean PRIVACY__TEXTS?"),
     ],
 )
 def test_a_variable_that_nothing_reads_is_a_fault(
@@ -943,3 +988,59 @@ def test_no_fault_holds_a_secret_of_the_environment(name: str, text: str, key: s
 def test_settings_print_no_key(secrets: Write) -> None:
     secrets(BOT)
     assert "key-1" not in f"{load()!r} {load()}"
+
+
+def test_whom_to_tell_of_failures(config: Write, secrets: Write) -> None:
+    config("[schedule]\nnotify_command = \"tell 'the team'\"\n")
+    secrets(f'{BOT}[schedule]\nnotify_webhook = "https://hooks.example.com/T0/4711?key=a"\n')
+    found = load()
+    assert found.notify_command == "tell 'the team'"
+    assert found.notify_webhook
+    assert found.notify_webhook.get_secret_value() == "https://hooks.example.com/T0/4711?key=a"
+    assert "4711" not in repr(found)
+
+
+def test_nobody_is_told_of_failures_unless_configured(secrets: Write) -> None:
+    secrets(BOT)
+    assert (load().notify_command, load().notify_webhook) == (None, None)
+
+
+def test_a_webhook_may_stand_in_the_environment(
+    secrets: Write, env: Callable[[str, str], None]
+) -> None:
+    secrets(BOT)
+    env("SCHEDULE__NOTIFY_WEBHOOK", "http://localhost:8080/hook")
+    assert load().notify_webhook == SecretStr("http://localhost:8080/hook")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('notify_command = "tell \'4711"', "schedule.notify_command has a quote that does not end"),
+        ('notify_command = " "', "schedule.notify_command is no command"),
+        ("notify_command = 4711", "schedule.notify_command is no command"),
+        (
+            'notify_webhook = "4711.example.com/x"',
+            "(.dlt/secrets.toml or SCHEDULE__NOTIFY_WEBHOOK)",
+        ),
+        ('notify_webhook = "ftp://example.com/4711"', "schedule.notify_webhook is no web address"),
+        ('notify_webhook = "https://me:4711@example.com"', "is no web address"),
+        ('notify_webhook = "https://example.com/47 11"', "is no web address"),
+        ("notify_webhooks = 4711", "is unknown; did you mean notify_webhook?"),
+    ],
+)
+def test_a_wrong_way_of_telling_is_a_fault_and_not_shown(
+    secrets: Write, line: str, said: str
+) -> None:
+    secrets(f"{BOT}[schedule]\n{line}\n")
+    with pytest.raises(ConfigurationError) as wrong:
+        load()
+    assert said in str(wrong.value)
+    assert "4711" not in str(wrong.value)
+
+
+def test_a_webhook_is_a_secret(config: Write, secrets: Write) -> None:
+    secrets(BOT)
+    config('[schedule]\nnotify_webhook = "https://hooks.example.com/4711"\n')
+    with pytest.raises(ConfigurationError, match=r"move it to .*secrets\.toml, it is a secret"):
+        load()

@@ -26,6 +26,7 @@ from upstream import EVERY_WAY, chatting
 from pipelines import run as running
 from pipelines.errors import ConvoyError, WarehouseBusy, WarehouseFailed
 from pipelines.loader import Loader
+from pipelines.lock import locked
 from pipelines.simulator import ABSENT, Faults, Knobs, World
 
 if TYPE_CHECKING:
@@ -911,7 +912,7 @@ def test_two_syncs_at_once_are_one_too_many(
 
     project.configure(simulate(make_world(bots={"support": 5})))
     project.sync()
-    with running.locked(settings.load()), pytest.raises(WarehouseBusy, match="another sync"):
+    with locked(settings.load()), pytest.raises(WarehouseBusy, match="another sync"):
         project.sync()
     assert project.sync().complete
 

@@ -10,7 +10,7 @@ from pipelines import errors, values
 from pipelines.gptbots.rows import interpret_pages, plain_list
 from pipelines.gptbots.windows import milliseconds
 from pipelines.http import Client, Reply, error_for, limited
-from pipelines.interpret import Answer, Interpreted, column, received
+from pipelines.interpret import Answer, Interpreted, as_received, field_of
 
 PATH = "/v1/bot/conversation/page"
 LARGEST_PAGE = 100
@@ -74,7 +74,7 @@ class Page(Answer):
     def _plain(self, key: str, kind: type) -> list[Any] | None:
         """Return the field of all rows, if each has one of that type."""
         try:
-            found = column(self.rows, key)
+            found = field_of(self.rows, key)
         except (KeyError, TypeError, IndexError, AttributeError):
             return None
         return found if set(map(type, found)) <= {kind} else None
@@ -82,7 +82,7 @@ class Page(Answer):
 
 def _identity(row: object) -> str:
     """Return the id of a conversation, or all that was received where that can't be read."""
-    row = received(row)
+    row = as_received(row)
     try:
         return values.required(row["conversation_id"])  # type: ignore[index] # told below
     except (KeyError, TypeError, IndexError, ValueError):

@@ -42,7 +42,7 @@ class Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     cost_credit: Any  # JSON of any kind, numbers exact
 
 
-class _PlainList(msgspec.Struct):
+class _PlainList(msgspec.Struct, forbid_unknown_fields=True):
     list: list[Plain]
     total: int | None = None
 

@@ -82,7 +82,11 @@ def read(published: Path, *, days: int = 365, now: datetime | None = None) -> Pu
     with warehouse.connect(published, read_only=True) as connection:
         if not _has_models(connection):
             raise ConvoyError(f"{published} holds no models yet; run `convoy sync` first")
-        return _read(connection, days, now or datetime.now(UTC))
+        try:
+            return _read(connection, days, now or datetime.now(UTC))
+        except (duckdb.CatalogException, duckdb.BinderException):
+            message = f"{published} is of another version of Convoy; run `convoy sync` first"
+            raise ConvoyError(message) from None
 
 
 def _read(connection: duckdb.DuckDBPyConnection, days: int, now: datetime) -> Published:

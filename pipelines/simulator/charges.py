@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pipelines.simulator.conversation import Conversation
 from pipelines.simulator.gptbots_conversation import GptbotsConversation
 from pipelines.simulator.moments import DAY
+from pipelines.simulator.story import remembering
 
 LONGEST = 90 * DAY
 """How far back any of it is ever asked for."""
@@ -107,7 +108,7 @@ class Charges:
 @contextmanager
 def changing(row: Conversation, moment: int) -> Iterator[None]:
     """Let a conversation change within the block, its place and its account's charges with it."""
-    with row.home.timeline.changing(row):
+    with row.home.timeline.changing(row), remembering(row):
         if isinstance(row, GptbotsConversation):
             with row.home.charges.moving(row, moment):
                 yield

@@ -21,6 +21,7 @@ _CALLS = (
     "edit",
     "remove_bot",
     "restore",
+    "reword",
     "revoke",
     "settle",
     "tie",

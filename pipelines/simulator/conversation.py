@@ -10,6 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from pipelines.simulator.account import Account
+    from pipelines.simulator.story import Spoken, Story
 
 _SERIAL_BITS = 24  # 16 million conversations in a world
 
@@ -48,11 +49,27 @@ class Conversation(ABC):
     deleted: bool = field(default=False, init=False)
     raw: dict[str, object] | None = field(default=None, init=False)
     body: bytes | None = field(default=None, init=False)
+    story: "Story | None" = field(default=None, init=False)
 
     @property
     @abstractmethod
     def moment(self) -> int:
         """The instant that the API orders by, in its own unit."""
+
+    @property
+    @abstractmethod
+    def activity(self) -> int:
+        """The latest activity, in microseconds."""
+
+    @property
+    @abstractmethod
+    def said(self) -> int:
+        """How many messages there are."""
+
+    @property
+    def last_said(self) -> "Spoken | None":
+        """The last message, where the list of conversations tells it."""
+        return None
 
     @abstractmethod
     def fields(self) -> dict[str, object]:

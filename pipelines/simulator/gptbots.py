@@ -1,6 +1,6 @@
-"""GPTBots' API: the conversation list by window and page, its own books, two small endpoints."""
+"""GPTBots' API: conversations by window and page, messages, its own books, two small endpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -8,15 +8,17 @@ from pipelines.simulator.account import Account
 from pipelines.simulator.books import bill, book_page, conversation_credits
 from pipelines.simulator.conversation import Conversation, to_json
 from pipelines.simulator.knobs import Knobs
+from pipelines.simulator.messages import page_of, said_in
 from pipelines.simulator.paging import newest_first, oldest_first, scattered
 from pipelines.simulator.timeline import Timeline
 from pipelines.simulator.wire import Answer, Request
 from pipelines.simulator.world import World
 
 INVALID, BEYOND_END, UNAUTHORIZED, DELETED, TOO_MANY = 40000, 40005, 40127, 20059, 40008
-NOT_IN_PLAN = 40300
+NOT_IN_PLAN, NO_CONVERSATION = 40300, 40400
 _STATUS = {
     INVALID: 400, BEYOND_END: 400, UNAUTHORIZED: 401, DELETED: 404, TOO_MANY: 429, NOT_IN_PLAN: 403,
+    NO_CONVERSATION: 404,
 }  # fmt: skip
 _LARGEST_PAGE = 100
 _LARGEST_NUMBER = 10**15
@@ -41,17 +43,17 @@ def account_of(world: World, request: Request) -> Account | None:
 
 
 def answer(world: World, account: Account | None, request: Request, knobs: Knobs) -> Answer:
-    """Answer a request to `/v1/…`."""
+    """Answer a request to `/v1/…` or `/v2/…`."""
     if request.path not in PATHS:
         return Answer(HTTPStatus.NOT_FOUND, to_json({"message": f"no path {request.path}"}))
     if account is None or account.revoked:
         return refusal(UNAUTHORIZED, "authentication failed", knobs)
     if account.removed:
         return refusal(DELETED, "the bot has been deleted", knobs)
-    if request.path == _LIST:
-        return _page(account, request.params, knobs)
-    if request.path in _BOOKS:
-        return _book(world, account, request, knobs)
+    return _ANSWERS.get(request.path, _detail)(world, account, request, knobs)
+
+
+def _detail(_world: World, account: Account, _request: Request, knobs: Knobs) -> Answer:
     told: dict[str, object] = {"bot_id": account.id, "name": account.name, "key": account.key}
     if knobs.bot_detail == "null_id":
         told["bot_id"] = None
@@ -65,16 +67,17 @@ def refusal(code: int, message: str, knobs: Knobs) -> Answer:
 
 
 _LIST = "/v1/bot/conversation/page"
+_MESSAGES = "/v2/messages"
 _BOOKS = {
     "/v1/account/bill/page": bill,
     "/v1/account/agent/conversation/credits": conversation_credits,
 }
-PATHS = (_LIST, *_BOOKS, "/v1/api-key/verify", "/v1/bot/detail")
+PATHS = (_LIST, _MESSAGES, *_BOOKS, "/v1/api-key/verify", "/v1/bot/detail")
 
 
-def _page(account: Account, params: Mapping[str, str], knobs: Knobs) -> Answer:
+def _page(_world: World, account: Account, request: Request, knobs: Knobs) -> Answer:
     try:
-        asked = _asked(params, knobs)
+        asked = _asked(request.params, knobs)
     except ValueError as error:
         return refusal(INVALID, f"invalid parameter: {error}", knobs)
     rows, span = _window(account.timeline, asked, knobs)
@@ -106,6 +109,30 @@ def _book(world: World, account: Account, request: Request, knobs: Knobs) -> Ans
     total = len(rows) if knobs.total == "window" else len(page)
     body = {"list": page, "total": total, "page": number, "page_size": size}
     return Answer(HTTPStatus.OK, to_json(body), rows=len(page))
+
+
+def _messages(world: World, account: Account, request: Request, knobs: Knobs) -> Answer:
+    try:
+        size = _number(request.params, "page_size", 1, _LARGEST_PAGE)
+        number = _number(request.params, "page", 1)
+    except ValueError as error:
+        return refusal(INVALID, f"invalid parameter: {error}", knobs)
+    sent = said_in(world, account, request.params.get("conversation_id", ""), knobs)
+    if sent is None:
+        return refusal(NO_CONVERSATION, "conversation not found", knobs)
+    page = page_of(sent, number, min(size, knobs.gptbots_page_cap or size))
+    if not page and number > 1 and knobs.past_end == "error":
+        return refusal(BEYOND_END, "page is beyond the actual number of pages", knobs)
+    total = len(sent) if knobs.total == "window" else len(page)
+    body = {"conversation_content": page, "total": total}
+    return Answer(HTTPStatus.OK, to_json(body), rows=len(page))
+
+
+_ANSWERS: dict[str, Callable[[World, Account, Request, Knobs], Answer]] = {
+    _LIST: _page,
+    _MESSAGES: _messages,
+    **dict.fromkeys(_BOOKS, _book),
+}
 
 
 def _asked(params: Mapping[str, str], knobs: Knobs) -> Asked:

@@ -32,6 +32,16 @@ class GptbotsConversation(Conversation):
         """The time of the last chat, in milliseconds."""
         return self.recent_chat_time
 
+    @property
+    def activity(self) -> int:
+        """The time of the last chat, in microseconds."""
+        return self.recent_chat_time * 1000
+
+    @property
+    def said(self) -> int:
+        """What the counter says."""
+        return self.message_count
+
     def moves_to(self, now: int) -> None:
         """Put the last chat at an instant."""
         self.recent_chat_time = now // 1000

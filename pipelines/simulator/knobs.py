@@ -29,6 +29,9 @@ class Knobs:
         bill_date: How GPTBots writes the day of a bill: `2026-03-01`, `20260301` or midnight in
             epoch milliseconds.
         bot_detail: Whether GPTBots gives a bot's id with its name, or null.
+        message_order: Which messages of a conversation come first.
+        okchat_messages: Whether OKChat serves messages in pages, or all of them whatever is asked.
+        gone_messages: Whether the messages of a conversation that is gone are an error, or none.
         envelope: Whether OKChat sends a bare array or `{"data": array}`.
         okchat_order: What OKChat lists newest first.
         okchat_page_cap: The most rows of an OKChat page, whatever is asked.
@@ -57,6 +60,9 @@ class Knobs:
     credits_of: Literal["spent", "begun"] = "spent"
     bill_date: Literal["iso", "compact", "epoch_ms"] = "iso"
     bot_detail: Literal["with_id", "null_id"] = "with_id"
+    message_order: Literal["oldest_first", "newest_first"] = "oldest_first"
+    okchat_messages: Literal["all", "pages"] = "all"
+    gone_messages: Literal["error", "empty"] = "error"
     envelope: Literal["bare", "data"] = "bare"
     okchat_order: Literal["created_desc", "updated_desc"] = "created_desc"
     okchat_page_cap: int | None = None

@@ -1,4 +1,4 @@
-"""OKChat's API: the list of conversations, one conversation, the chatbots."""
+"""OKChat's API: the list of conversations, one conversation, its messages, the chatbots."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -6,6 +6,7 @@ from http import HTTPStatus
 from pipelines.simulator.account import Account
 from pipelines.simulator.conversation import Conversation, to_json
 from pipelines.simulator.knobs import Knobs
+from pipelines.simulator.messages import page_of, said_in
 from pipelines.simulator.okchat_conversation import OkchatConversation
 from pipelines.simulator.paging import newest_first
 from pipelines.simulator.timeline import Timeline
@@ -28,13 +29,20 @@ def answer(world: World, account: Account | None, request: Request, knobs: Knobs
     match request.path.removeprefix(ROOT).split("/"):
         case ["chatbots"]:
             return _chatbots(account, request, knobs)
-        case ["chatbot", identity, "conversations", *rest] if len(rest) <= 1:
+        case ["chatbot", identity, "conversations", *rest] if _is_known(rest):
             if identity != account.id or account.removed:
                 known = not account.removed and identity in world.chatbot_ids.values()
                 status = HTTPStatus.UNAUTHORIZED if known else HTTPStatus.NOT_FOUND
                 return refusal(status, "no such chatbot for this key")
-            return _one(world, account, rest[0], knobs) if rest else _list(account, request, knobs)
+            if not rest:
+                return _list(account, request, knobs)
+            ask = _one if len(rest) == 1 else _messages
+            return ask(world, account, rest[0], request, knobs)
     return refusal(HTTPStatus.NOT_FOUND, f"no path {request.path}")
+
+
+def _is_known(rest: list[str]) -> bool:
+    return len(rest) <= 1 or (len(rest) == 2 and rest[1] == "messages")
 
 
 def refusal(status: int, message: str) -> Answer:
@@ -51,12 +59,28 @@ def _chatbots(account: Account, request: Request, knobs: Knobs) -> Answer:
     return Answer(HTTPStatus.OK, to_json({"chatbots": listed}), rows=len(listed))
 
 
-def _one(world: World, account: Account, identity: str, knobs: Knobs) -> Answer:
+def _one(world: World, account: Account, identity: str, _request: Request, knobs: Knobs) -> Answer:
     row = world.find(identity)
     if row is None or row.home is not account:
         return refusal(HTTPStatus.NOT_FOUND, "conversation not found")
     sent = _stateless(row) if knobs.omit_state else row.render()
     return Answer(HTTPStatus.OK, b'{"session":%b}' % sent, rows=1)
+
+
+def _messages(
+    world: World, account: Account, identity: str, request: Request, knobs: Knobs
+) -> Answer:
+    try:
+        number = _number(request.params, knobs.page_param, 1)
+        size = _number(request.params, knobs.limit_param, _USUAL_SIZE)
+    except ValueError as error:
+        return refusal(HTTPStatus.BAD_REQUEST, str(error))
+    sent = said_in(world, account, identity, knobs)
+    if sent is None:
+        return refusal(HTTPStatus.NOT_FOUND, "conversation not found")
+    if knobs.okchat_messages == "pages":
+        sent = page_of(sent, number, min(size, knobs.okchat_page_cap or size))
+    return Answer(HTTPStatus.OK, to_json({"data": sent}), rows=len(sent))
 
 
 def _list(account: Account, request: Request, knobs: Knobs) -> Answer:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pipelines.simulator.conversation import ABSENT, Conversation
 from pipelines.simulator.moments import iso, parsed
 from pipelines.simulator.seeds import as_uuid, hexed
+from pipelines.simulator.story import Spoken
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +46,21 @@ class OkchatConversation(Conversation):
     def moment(self) -> int:
         """The creation, in microseconds."""
         return self.created
+
+    @property
+    def activity(self) -> int:
+        """The last update, in microseconds."""
+        return self.updated
+
+    @property
+    def said(self) -> int:
+        """How many messages there are: some from the beginning, then one a turn."""
+        return 2 + 2 * (self.serial % 6) + self.turns
+
+    @property
+    def last_said(self) -> Spoken | None:
+        """The last message, None where there is none to tell."""
+        return None if self.text is None else (self.text, self.sender)
 
     def moves_to(self, now: int) -> None:
         """Put the last update at an instant."""

@@ -3,7 +3,8 @@
 from threading import RLock
 
 from pipelines.simulator.account import Account, Api
-from pipelines.simulator.conversation import Conversation, from_json
+from pipelines.simulator.conversation import Conversation, from_json, to_json
+from pipelines.simulator.transcript import transcript
 
 
 class Population:
@@ -60,6 +61,11 @@ class Population:
                 if account.api == api and not account.removed and name in (None, account.name)
                 for row in reversed(account.timeline.rows())
             ]
+
+    def messages(self, conversation_id: str) -> list[dict[str, object]]:
+        """Return the messages of a conversation as its API would send them now, oldest first."""
+        with self.lock:
+            return [from_json(to_json(sent)) for sent in transcript(self._row(conversation_id))]
 
     def warm(self) -> None:
         """Render every conversation now rather than when it is first asked for."""

@@ -40,6 +40,11 @@ _TEMPLATES = (
 )
 
 
+def line(number: int) -> str:
+    """Return a text, the same for the same number."""
+    return _TEMPLATES[number % len(_TEMPLATES)].format(n=number % 99_999, m=1 + number % 28)
+
+
 def texts(rng: Random, count: int = 1500) -> list[str]:
     """Draw a stock of messages that many conversations share, which keeps a large world small."""
     templates = [*_TEMPLATES, *rng.choices(_TEMPLATES, k=max(0, count - len(_TEMPLATES)))]

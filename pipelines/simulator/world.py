@@ -22,6 +22,7 @@ from pipelines.simulator.moments import DAY, micros
 from pipelines.simulator.population import Population
 from pipelines.simulator.rhythm import moments
 from pipelines.simulator.sampled import sampled
+from pipelines.simulator.story import story_of
 
 _YEAR = timedelta(days=365)
 _QUIET = 10.0  # an account without history lives as if it had this many conversations behind it
@@ -145,6 +146,12 @@ class World(Population):
         """
         with self.lock:
             self._put(self._row(conversation_id), fields)
+
+    def reword(self, conversation_id: str, number: int, **fields: object) -> None:
+        """Set fields of a message (from 1, oldest first) raw, without any activity."""
+        with self.lock:
+            row = self._row(conversation_id)
+            story_of(row).reworded.setdefault(number, {}).update(fields)
 
     def delete(self, conversation_id: str) -> None:
         """Delete a conversation."""

@@ -13,6 +13,15 @@
     lower({{ trimmed(channel) }}) = lower({{ mapped }})
 {%- endmacro %}
 
+{# One name for who wrote a message: the user, the bot, else as sent in lower case. #}
+{% macro sender_name(sender_type) -%}
+    case lower({{ trimmed(sender_type) }})
+        when 'assistant' then 'bot'
+        when 'customer' then 'user'
+        else lower(nullif({{ trimmed(sender_type) }}, ''))
+    end
+{%- endmacro %}
+
 {#
   One key out of three; two columns cannot hold the separator, so no two keys meet. The instant is
   written as all engines write one in UTC, without an offset of the session's.
@@ -70,6 +79,13 @@
         'sum(case when message_count is not null then cost_credit end)',
         'sum(case when cost_credit is not null then message_count end)'
     ) }} as credits_per_message
+{%- endmacro %}
+
+{# What the transcripts of a set of live conversations tell, of those that were read. #}
+{% macro transcript_measures() -%}
+    count(case when has_transcript then 1 end) as transcripts,
+    percentile_cont(0.5) within group (order by first_response_seconds)
+        as median_first_response_seconds
 {%- endmacro %}
 
 {# A row's share of the whole; 0 for every row when the whole is 0. #}

@@ -1,4 +1,7 @@
 -- The ledger adds up to the counters, source by source, to the last decimal. Rows are differences.
+-- Dagster shows it as a check of the ledger.
+{{ config(meta={'dagster': {'ref': {'name': 'credit_ledger'}}}) }}
+
 with conversations as (
     select * from {{ ref('stg_conversations') }}
 ),

@@ -53,6 +53,20 @@ STEPS = {
             (source, conversation_id, last_activity_at, cost_credit, message_count, observed_at)
         values ('gptbots', 'a', '2026-03-02 00:00:00+00', 0.5, 1, '2026-03-10 00:00:00+00')
     """,
+    "a transcript is read": """
+        insert into chat.transcripts (source, conversation_id, complete, read_at)
+        values ('gptbots', 'b', true, '2026-03-09 00:00:00+00')
+    """,
+    "a message is edited": """
+        update chat.messages set content = 'other', observed_at = '2026-02-01 00:00:00+00'
+        where conversation_id = 'a'
+    """,
+    "a message comes late, its transcript unchanged": """
+        insert into chat.messages
+            (source, conversation_id, message_id, sender_type, created_at, observed_at)
+        values ('gptbots', 'a', 'm0', 'bot', '2026-03-01 01:00:00+00', '2026-02-01 00:00:00+00')
+    """,
+    "a transcript taken out": "delete from chat.transcripts",
     "history read again": """
         delete from chat.conversation_changes where conversation_id = 'a';
         insert into chat.conversation_changes
@@ -79,6 +93,9 @@ def filled(warehouse: Warehouse) -> Warehouse:
     warehouse.conversation("okchat", "free", None, last_activity_at=at(3), observed_at=at(3))
     for day in (1, 2):
         warehouse.change("okchat", "free", None, at(day))
+    of_a = {"source": "gptbots", "conversation_id": "a"}
+    warehouse.add("messages", **of_a, message_id="m1", sender_type="user", created_at=at(1))
+    warehouse.add("transcripts", **of_a, complete=True, read_at=at(2))
     return warehouse
 
 

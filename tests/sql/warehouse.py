@@ -57,6 +57,17 @@ create table chat.conversation_credits (
 create table chat.bots (
     source varchar, bot_id varchar, bot varchar, name varchar, observed_at timestamptz
 );
+create table chat.messages (
+    source varchar, conversation_id varchar, message_id varchar, bot varchar,
+    parent_message_id varchar, sender_type varchar, content varchar, attachments json,
+    created_at timestamptz, model varchar, provider varchar, tokens_used bigint, extra json,
+    observed_at timestamptz
+);
+create table chat.transcripts (
+    source varchar, conversation_id varchar, bot varchar, last_activity_at timestamptz,
+    message_count bigint, complete boolean, evidence varchar, messages bigint, requests bigint,
+    read_at timestamptz
+);
 """
 
 

@@ -1,5 +1,5 @@
 with conversations as (
-    select * from {{ ref('int_live_conversations') }}
+    select * from {{ ref('int_live_with_transcripts') }}
 ),
 
 bots as (
@@ -10,9 +10,9 @@ measured as (
     select
         source,
         bot_id,
-        {{ conversation_measures('is_user_of_bot') }}
+        {{ conversation_measures('is_user_of_bot') }},
+        {{ transcript_measures() }}
     from conversations
-    where source is not null
     group by source, bot_id
 ),
 
@@ -33,7 +33,9 @@ final as (
         measured.repeat_users,
         measured.credits_per_conversation,
         measured.credits_per_message,
-        bots.name
+        bots.name,
+        measured.transcripts,
+        measured.median_first_response_seconds
     from measured
     left join bots
         on

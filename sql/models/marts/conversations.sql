@@ -8,6 +8,10 @@ last_messages as (
     select * from {{ ref('stg_last_messages') }}
 ),
 
+transcripts as (
+    select * from {{ ref('int_transcripts') }}
+),
+
 live as (
     select * from conversations
     where deleted_at is null
@@ -33,17 +37,31 @@ final as (
         live.cost_credit,
         live.created_at,
         live.last_activity_at,
-        last_messages.sender_type as last_message_sender_type,
-        last_messages.content as last_message_content,
+        case
+            when last_messages.conversation_id is not null then last_messages.sender_type
+            else transcripts.last_message_sender_type
+        end as last_message_sender_type,
+        case
+            when last_messages.conversation_id is not null then last_messages.content
+            else transcripts.last_message_content
+        end as last_message_content,
         live.voice_path,
         live.metadata,
         live.extra,
-        live.observed_at
+        live.observed_at,
+        transcripts.first_response_seconds,
+        transcripts.user_messages,
+        transcripts.bot_messages,
+        transcripts.tokens
     from live
     left join last_messages
         on
             live.source = last_messages.source
             and live.conversation_id = last_messages.conversation_id
+    left join transcripts
+        on
+            live.source = transcripts.source
+            and live.conversation_id = transcripts.conversation_id
 )
 
 select * from final

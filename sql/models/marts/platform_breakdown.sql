@@ -1,14 +1,14 @@
 with conversations as (
-    select * from {{ ref('int_live_conversations') }}
+    select * from {{ ref('int_live_with_transcripts') }}
 ),
 
 measured as (
     select
         source,
         platform,
-        {{ conversation_measures('is_user_of_platform') }}
+        {{ conversation_measures('is_user_of_platform') }},
+        {{ transcript_measures() }}
     from conversations
-    where source is not null
     group by source, platform
 ),
 
@@ -27,7 +27,9 @@ final as (
         share_of_human_mode,
         repeat_users,
         credits_per_conversation,
-        credits_per_message
+        credits_per_message,
+        transcripts,
+        median_first_response_seconds
     from measured
 )
 

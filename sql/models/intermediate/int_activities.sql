@@ -164,20 +164,6 @@ to_count as (
         source,
         conversation_id
     from changed_since
-    union
-    select
-        all_conversations.source,
-        all_conversations.conversation_id
-    from all_conversations
-    cross join judged
-    where not judged.is_sound
-    union
-    select
-        all_changes.source,
-        all_changes.conversation_id
-    from all_changes
-    cross join judged
-    where not judged.is_sound
 ),
 
 -- Later than all builds before, though the clock was set back.
@@ -189,19 +175,23 @@ builds as (
 changes as (
     select all_changes.*
     from all_changes
-    inner join to_count
-        on
-            all_changes.source = to_count.source
-            and all_changes.conversation_id = to_count.conversation_id
+    cross join judged
+    where
+        not judged.is_sound
+        or (all_changes.source, all_changes.conversation_id) in (
+            select to_count.source, to_count.conversation_id from to_count
+        )
 ),
 
 conversations as (
     select all_conversations.*
     from all_conversations
-    inner join to_count
-        on
-            all_conversations.source = to_count.source
-            and all_conversations.conversation_id = to_count.conversation_id
+    cross join judged
+    where
+        not judged.is_sound
+        or (all_conversations.source, all_conversations.conversation_id) in (
+            select to_count.source, to_count.conversation_id from to_count
+        )
 ),
 {% else %}
 builds as (

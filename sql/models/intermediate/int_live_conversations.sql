@@ -41,7 +41,7 @@ touched as (
 ),
 
 to_count as (
-    select distinct
+    select
         activities.source,
         activities.conversation_id
     from activities
@@ -51,13 +51,12 @@ to_count as (
 ),
 
 conversations as (
-    select all_conversations.*
-    from all_conversations
-    inner join to_count
-        on
-            all_conversations.source = to_count.source
-            and all_conversations.conversation_id = to_count.conversation_id
-    where all_conversations.deleted_at is null
+    select * from all_conversations
+    where
+        deleted_at is null
+        and (source, conversation_id) in (
+            select to_count.source, to_count.conversation_id from to_count
+        )
 ),
 {% else %}
 conversations as (

@@ -53,7 +53,7 @@ def _without_hive() -> None:
     from pyspark.util import is_remote_only  # noqa: PLC0415 - likewise
 
     if is_remote_only():
-        SparkSession.Builder.enableHiveSupport = lambda builder: builder  # type: ignore[method-assign]
+        SparkSession.Builder.enableHiveSupport = lambda builder: builder
 
 
 def _settings(project: Path, scratch: Path) -> list[str]:

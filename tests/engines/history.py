@@ -16,9 +16,12 @@ from pipelines import models
 from pipelines.simulator import Knobs, Simulator, World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from project import Project
+
+    from pipelines.simulator.account import Api
 
 ZONE = "America/New_York"  # two days of the year there are not 24 hours long
 BOTS = {"support": 60, "Sales": 40, "_spare": 20}
@@ -27,7 +30,9 @@ CHATBOTS = {"website": 40, "Website": 20}
 USERS = ("u", " u\u00a0", "\u3000u", "U", "Ärger", "ärger", "a|b", "o'neil\\", "%s", "", "\u2003")
 CHANNELS = ("WIDGET", " widget\u202f", "Moon Base", "ÄÖÜ_Ł", "it's\\ %d", "", "\u3000", "line")
 IDS = ("a", "B", "_", "10", "9", "é", "z\U0001f600", "z\uffff", "Z", "-a", "a b", "\u00e4\u0301")
-BOOKS = {"bill": True, "conversation_credits": True, "bot_names": True}
+SENDERS = ("assistant", " User\u00a0", "\u2003CUSTOMER", "Bot", "Ärger", "", None)
+MESSAGES = {"messages": True, "bot_names": True}
+BOOKS = {"bill": True, "conversation_credits": True, **MESSAGES}
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def lived(project: Project, seed: int) -> list[Stage]:
     present = datetime.now(UTC) - timedelta(minutes=10)
     world, rng = World.seeded(seed, bots=BOTS, chatbots=CHATBOTS, now=present), Random(seed)  # noqa: S311 - a drawn world
     with Simulator(world, Knobs(bill="account")) as upstream:
-        project.configure(upstream, gptbots=BOOKS, okchat={"bot_names": True})
+        project.configure(upstream, gptbots=BOOKS, okchat=MESSAGES)
         disturb(world, rng)
         first = _synced(project, "first")
         disturb(world, rng)
@@ -63,6 +68,35 @@ def disturb(world: World, rng: Random) -> None:
             world.disturb(name, rng)
     for row in world.truth("gptbots", "support")[:3]:
         world.settle(str(row["conversation_id"]))
+    for api, names in _NAMES.items():
+        for row in world.truth(api)[::2]:
+            _reword(world, str(row[names[0]]), names, rng)
+
+
+def _reword(world: World, identity: str, names: Sequence[str], rng: Random) -> None:
+    """Let the first message be earlier, the last two at once or nobody knows when, by anyone."""
+    said = world.messages(identity)
+    if len(said) < 3:
+        return
+    _, sender, of_id, of_time = names
+    earlier = rng.randint(0, 90_000)
+    world.reword(identity, 1, **{of_time: _before(said[0][of_time], earlier)})
+    for number in (len(said) - 1, len(said)):
+        at, id_ = rng.choice([said[-2][of_time]] * 5 + [None]), f"{rng.choice(IDS)}{number}"
+        world.reword(identity, number, **{sender: rng.choice(SENDERS), of_time: at, of_id: id_})
+
+
+def _before(moment: object, milliseconds: int) -> object:
+    """An instant as its API writes one, so much earlier."""
+    if isinstance(moment, int):
+        return moment - milliseconds
+    return (datetime.fromisoformat(str(moment)) - timedelta(milliseconds=milliseconds)).isoformat()
+
+
+_NAMES: dict[Api, tuple[str, ...]] = {
+    "gptbots": ("conversation_id", "role", "message_id", "create_time"),
+    "okchat": ("id", "sender_type", "id", "created_at"),
+}
 
 
 def _hostile(api: str, rng: Random) -> dict[str, object]:

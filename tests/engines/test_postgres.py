@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from engines.postgres import Postgres
 
 
-def test_marts_are_duckdbs_from_nothing_and_on_top(
+def test_marts_are_duckdbs_from_nothing_on_top_and_anew(
     history: list[Stage], postgres: Postgres, tmp_path: Path
 ) -> None:
-    for number, stage in enumerate(history):
+    for stage in history:
         postgres.load(stage.warehouse, tmp_path)
-        is_first = number == 0
+        is_first = stage is history[0]
         models.build_on(postgres.engine, tmp_path, zone=ZONE, full_refresh=is_first, tests=True)
         assert_same(postgres.marts(), stage.marts)
+    models.build_on(postgres.engine, tmp_path, zone=ZONE, full_refresh=True)
+    assert_same(postgres.marts(), stage.marts)

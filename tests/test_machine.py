@@ -33,12 +33,14 @@ from machine.bots import BEFALLS
 from machine.deaths import PLACES
 from machine.play import Plan, Play, instant
 from machine.tally import failed, log, report, tally
+from project import Project
 
 from pipelines.simulator import Faults
 from pipelines.simulator.faults import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pipelines.simulator.account import Account
     from pipelines.simulator.conversation import Conversation
@@ -107,6 +109,7 @@ class Machine(RuleBasedStateMachine):
     """Rules that change the upstream, the project, or sync; see `Play` for what must hold."""
 
     models: ClassVar[marts.Compiled]
+    make: ClassVar[Callable[[Path], Project]] = Project
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +127,7 @@ class Machine(RuleBasedStateMachine):
             plan = replace(plan, lookback="1h")
         if not plan.bots and not plan.chatbots:
             plan = replace(plan, bots=(10,))
-        self.play = Play(plan, self.models)
+        self.play = Play(plan, self.models, self.make)
 
     def teardown(self) -> None:
         """Let every run end in quiet, unless it has failed."""

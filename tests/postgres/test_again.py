@@ -7,6 +7,7 @@ from test_books import (
     test_a_second_sync_reads_only_what_may_still_settle,
     test_of_a_row_that_came_twice_the_later_counts,
     test_the_books_are_loaded_as_they_are_served,
+    switched_on,
     test_what_upstream_forgets_stays_and_what_still_grows_is_replaced,
 )
 from test_deletes import (
@@ -20,6 +21,7 @@ from test_privacy import (
     test_what_is_veiled_is_no_news_the_second_time,
 )
 from test_sync import (
+    samples,
     test_a_last_message_that_appears_and_changes_shape_is_followed,
     test_a_last_message_that_disappears_loses_its_row,
     test_a_late_settlement_within_the_lookback_is_a_change,

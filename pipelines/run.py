@@ -102,7 +102,9 @@ class Run:
         connections = self._open.enter_context(Connections(CONCURRENCY))
         self._open.enter_context(self._reader)
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
-        wire = Wire(connections, self._patience, slots=self.settings.work / "budget", clean=self._clean)
+        wire = Wire(
+            connections, self._patience, slots=self.settings.work / "budget", clean=self._clean
+        )
         self.tasks = tasks(self.settings, at, wire)
         self._after = self.stored.look(live.last_change)
         self._began = datetime.now(UTC)

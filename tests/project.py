@@ -55,7 +55,7 @@ class Project:
         return of.exists()
 
     def await_alone(self) -> None:
-        """Wait until nothing is left of a process that was killed; of one that holds a file it is."""
+        """Wait until nothing is left of a process that was killed: it held the file alone."""
 
     def configure(
         self,

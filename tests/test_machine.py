@@ -109,7 +109,6 @@ class Machine(RuleBasedStateMachine):
     """Rules that change the upstream, the project, or sync; see `Play` for what must hold."""
 
     models: ClassVar[marts.Compiled]
-    make: ClassVar[Callable[[Path], Project]] = Project
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,6 +116,10 @@ class Machine(RuleBasedStateMachine):
         self._rules_strategy.enabled_rules_strategy = st.just(FeatureFlags())
         self.steps: list[str] = []
         self.play: Play
+
+    def make(self, folder: Path) -> Project:
+        """Make the project of a run."""
+        return Project(folder)
 
     @initialize(plan=plans)
     def begin_run(self, plan: Plan) -> None:

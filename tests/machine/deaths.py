@@ -31,6 +31,7 @@ PLACES = (
 )  # fmt: skip
 """Where a sync of this process can die; the last ones are tables, in whose load job it does."""
 _TESTS = Path(__file__).parent.parent
+DYING = _TESTS / "dying.py"
 
 
 class Killed(BaseException):

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg2  # type: ignore[import-untyped] # its stubs are not needed
-import psycopg2.extras  # type: ignore[import-untyped]
+import psycopg2
+import psycopg2.extras
 from project import Project, Row
 
 from pipelines.postgres.server import read
@@ -85,13 +85,13 @@ class PostgresProject(Project):
 
     def back_up(self) -> bool:
         """Copy the database."""
-        return self._copy(self.database, f"{self.database} backup")
+        return self._copy_database(self.database, f"{self.database} backup")
 
     def go_back(self) -> bool:
         """Put the copy in its place; tell if there was one."""
-        return self._copy(f"{self.database} backup", self.database)
+        return self._copy_database(f"{self.database} backup", self.database)
 
-    def _copy(self, of: str, to: str) -> bool:
+    def _copy_database(self, of: str, to: str) -> bool:
         there = self.server.ask("postgres", "select from pg_database where datname = %s", of)
         if there:
             self.await_alone()

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from hypothesis import seed
 from test_machine import ASKED, Machine, _compiled, _reported, play  # noqa: F401 - fixtures too
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from postgres.server import PostgresProject, Server
+    from project import Project
+
+    from postgres.server import Server
 
 
 class OnPostgres(Machine):
     """The same rules; each run has a database of its own."""
 
+    server: ClassVar[Server]
+    numbers: ClassVar[Iterator[int]] = count()
+
+    def make(self, folder: Path) -> Project:
+        from postgres.server import PostgresProject  # noqa: PLC0415 - of an extra
+
+        database = f"machine {next(self.numbers)}"
+        self.server.ask("postgres", f'create database "{database}"')
+        return PostgresProject(folder, self.server, database)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _on_server(server: Server) -> None:
-    from postgres.server import PostgresProject  # noqa: PLC0415 - of an extra
-
-    numbers = count()
-
-    def make(folder: Path) -> PostgresProject:
-        database = f"machine {next(numbers)}"
-        server.ask("postgres", f'create database "{database}"')
-        return PostgresProject(folder, server, database)
-
-    OnPostgres.make = staticmethod(make)
+    OnPostgres.server = server
 
 
 @pytest.mark.timeout(900)

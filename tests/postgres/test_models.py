@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from engines.marts import Marts, assert_same, in_order
 from project import ids
 
 from pipelines import models
+from pipelines.report import data as report
 from postgres.server import PASSWORD
 from postgres.test_crash import run
 
@@ -79,14 +80,13 @@ def test_all_commands_work_on_a_database(
     convoy(project, "report", "--output", str(tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert PASSWORD not in page
-    assert "support" in page
 
 
 def test_marts_are_those_of_a_file(
     make_world: MakeWorld, simulate: Simulate, project: PostgresProject, tmp_path: Path
 ) -> None:
     """Built on a database, and on a file into which is copied what it holds."""
-    world, rng = make_world(bots=BOTS, chatbots=CHATBOTS), Random(3)
+    world, rng = make_world(bots=BOTS, chatbots=CHATBOTS), Random(3)  # noqa: S311 - a drawn world
     project.configure(simulate(world), gptbots=BOOKS, okchat=MESSAGES)
     for stage in ("first", "second"):
         disturb(world, rng)
@@ -98,3 +98,5 @@ def test_marts_are_those_of_a_file(
             copy(project.at, connection)
         models.build(file, tmp_path / stage, zone=ZONE)
         assert_same(marts(project), marts_of_file(file))
+        now = datetime.now(UTC)
+        assert report.read(project.at, now=now) == report.read(file, now=now)

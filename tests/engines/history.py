@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,7 +53,15 @@ def lived(project: Project, seed: int) -> list[Stage]:
         disturb(world, rng)
         first = _synced(project, "first")
         disturb(world, rng)
+        _rename(project, "_spare", "Zweitname")
         return [first, _synced(project, "second")]
+
+
+def _rename(project: Project, old: str, new: str) -> None:
+    """Let a bot be configured under another name."""
+    secrets = project.folder / ".dlt" / "secrets.toml"
+    told = secrets.read_text(encoding="utf-8")
+    secrets.write_text(told.replace(json.dumps(old), json.dumps(new)), encoding="utf-8")
 
 
 def disturb(world: World, rng: Random) -> None:

@@ -20,6 +20,7 @@ def test_marts_of_sail_are_duckdbs(history: list[Stage], sail: Spark, tmp_path: 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1500)  # a cluster takes five minutes where two cores are all it has
 def test_marts_of_apache_spark_are_duckdbs(
     history: list[Stage], apache_spark: Spark, tmp_path: Path
 ) -> None:

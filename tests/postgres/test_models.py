@@ -77,9 +77,11 @@ def test_all_commands_work_on_a_database(
     expected = sum(len(ids(world, name)) for name in world.accounts)
     assert json.loads(convoy(project, "query", live, "--json")) == [{"n": expected}]
     convoy(project, "models", "--full-refresh")
+    convoy(project, "models", "test")
+    convoy(project, "models", "docs", "--output", str(tmp_path / "docs.html"))
     convoy(project, "report", "--output", str(tmp_path / "report.html"))
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert PASSWORD not in page
+    for page in tmp_path.glob("*.html"):
+        assert PASSWORD not in page.read_text(encoding="utf-8")
 
 
 def test_marts_are_those_of_a_file(

@@ -63,6 +63,11 @@
     / nullif(cast({{ divisor }} as {{ type_double() }}), 0)
 {%- endmacro %}
 
+{# The seconds from one instant to another, with what is left of one. #}
+{% macro exact_seconds_between(earlier, later) -%}
+    {{ quotient(epoch_microseconds(later) ~ ' - ' ~ epoch_microseconds(earlier), '1000000') }}
+{%- endmacro %}
+
 {# What is counted of a set of live conversations; `is_user` is true once for each user in it. #}
 {% macro conversation_measures(is_user) -%}
     count(*) as conversations,

@@ -179,7 +179,10 @@ changes as (
     where
         not judged.is_sound
         or (all_changes.source, all_changes.conversation_id) in (
-            select to_count.source, to_count.conversation_id from to_count
+            select
+                to_count.source,
+                to_count.conversation_id
+            from to_count
         )
 ),
 
@@ -190,7 +193,10 @@ conversations as (
     where
         not judged.is_sound
         or (all_conversations.source, all_conversations.conversation_id) in (
-            select to_count.source, to_count.conversation_id from to_count
+            select
+                to_count.source,
+                to_count.conversation_id
+            from to_count
         )
 ),
 {% else %}

@@ -55,7 +55,10 @@ conversations as (
     where
         deleted_at is null
         and (source, conversation_id) in (
-            select to_count.source, to_count.conversation_id from to_count
+            select
+                to_count.source,
+                to_count.conversation_id
+            from to_count
         )
 ),
 {% else %}

@@ -75,11 +75,8 @@ final as (
         coalesce(measured.user_messages, 0) as user_messages,
         coalesce(measured.bot_messages, 0) as bot_messages,
         measured.tokens,
-        {{ quotient(
-            epoch_microseconds('measured.answered_at')
-            ~ ' - ' ~ epoch_microseconds('measured.asked_at'),
-            '1000000'
-        ) }} as first_response_seconds,
+        {{ exact_seconds_between('measured.asked_at', 'measured.answered_at') }}
+            as first_response_seconds,
         last_messages.sender_type as last_message_sender_type,
         last_messages.content as last_message_content
     from transcripts

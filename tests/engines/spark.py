@@ -34,6 +34,8 @@ class Spark:
 
     def __init__(self, remote: str) -> None:
         self.engine = Engine("spark", {"CONVOY_SPARK_REMOTE": remote})
+        # xdist's workers have no main file, which pyspark would take for its own doctests.
+        vars(sys.modules["__main__"]).setdefault("__file__", __file__)
         self.session = SparkSession.builder.remote(remote).getOrCreate()
         self.session.conf.set("spark.sql.session.timeZone", "UTC")
 

@@ -42,7 +42,7 @@ bench: $(READY) ## Convoy beside its peers and the floor (hours; ARGS="--only W1
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 lock: $(READY) ## pin versions and hashes anew (no addresses)
-	$(BIN)/python -m piptools compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --no-strip-extras \
+	$(BIN)/python -m piptools compile --quiet --upgrade --all-extras --generate-hashes --allow-unsafe --no-strip-extras \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements.lock pyproject.toml
 

@@ -69,7 +69,7 @@ def docs(
 def held() -> Iterator["Settings"]:
     """Hold the warehouse that is configured; there must be one."""
     from pipelines import settings
-    from pipelines.lake.place import Lake
+    from pipelines.lake.place import MODELS_ELSEWHERE, Lake
     from pipelines.lock import locked
     from pipelines.warehouse import exists
 
@@ -78,7 +78,6 @@ def held() -> Iterator["Settings"]:
         message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
         raise ConvoyError(message)
     if isinstance(configured.warehouse, Lake):
-        message = "the models of a lakehouse are built by dbt on Spark, see docs/lakehouse.md"
-        raise ConvoyError(message)
+        raise ConvoyError(MODELS_ELSEWHERE)
     with locked(configured):
         yield configured

@@ -112,6 +112,7 @@ class Client:
         connections: Connections,
         patience: float = PATIENCE,
         timeout: Timeout = TIMEOUT,
+        clean: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self._base_url = _in_ascii(base_url.rstrip("/"))
         self._headers = [f"{key.header}: {key.value}"]
@@ -120,6 +121,7 @@ class Client:
         self._connections = connections
         self._patience = patience
         self._timeout = timeout
+        self._clean = clean
         self.requests = 0
 
     async def get(
@@ -202,7 +204,7 @@ class Client:
             raise _unreachable(pycurl.E_URL_MALFORMAT, sent=False) from None
 
     def _read(self, answer: Answered, read: Callable[[int, Reply, str | None], T]) -> T:
-        reply = Reply(answer.body, datetime.now(UTC), _date(answer.header("date")))
+        reply = Reply(self._clean(answer.body), datetime.now(UTC), _date(answer.header("date")))
         try:
             return read(answer.status, reply, answer.header("retry-after"))
         except errors.Transient as error:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,8 @@ Task = GptbotsTask | OkchatTask
 class Wire:
     """What all requests share: connections and budgets.
 
-    The budgets' files lie in the folder `slots`; without one they are the process's own.
+    The budgets' files lie in the folder `slots`; without one they are the process's own. What comes
+    is read as `clean` leaves it.
     """
 
     connections: Connections
@@ -75,6 +76,7 @@ class Wire:
     timeout: Timeout = TIMEOUT
     budgets: dict[str, Budget] = field(default_factory=dict, repr=False)
     slots: Path | None = None
+    clean: Callable[[bytes], bytes] = bytes
 
     def client(self, of: Gptbots | Okchat, key: Key, bot: str) -> Client:
         """Return a client; bots with one key and host share its budget."""
@@ -82,7 +84,7 @@ class Wire:
         if shared not in self.budgets:
             self.budgets[shared] = Budget(of.requests_per_minute, file=self._file(of, bot))
         waits = (self.budgets[shared], self.connections, self.patience, self.timeout)
-        return Client(of.base_url, key, bot, *waits)
+        return Client(of.base_url, key, bot, *waits, self.clean)
 
     def _file(self, of: Gptbots | Okchat, bot: str) -> Path | None:
         """Return where the budget of a bot is kept: its name may hold anything, a file's not."""

@@ -39,7 +39,7 @@ def expected(
     many = {bot for (bot,) in connection.execute(_MANY).fetchall()}
     few = [row for row in rows if row["bot"] not in many]
     connection.register("few", pa.Table.from_pylist(few, _STARTS))
-    recent = _grouped(_milliseconds(connection.execute(_RECENT).to_arrow_table()))
+    recent = _grouped(connection.execute(_RECENT).fetchall())
     before = {bot: rest for bot, *rest in connection.execute(_BEFORE).fetchall()}
     return {
         bot: Expected(
@@ -123,13 +123,6 @@ def mark_deleted(connection: Connection, source: str, gone: Gone, at: datetime) 
     return len(connection.execute(_MARK, [at, source]).fetchall())
 
 
-def _milliseconds(rows: pa.Table) -> Iterable[Sequence[Any]]:
-    """Return rows whose last column is an instant with that in milliseconds since 1970."""
-    *columns, instants = rows.columns
-    times = instants.cast(_EPOCH_MS, safe=False).cast(pa.int64())
-    return zip(*(column.to_pylist() for column in (*columns, times)), strict=True)
-
-
 def _grouped(rows: Iterable[Sequence[Any]]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for bot, *rest in rows:
@@ -172,8 +165,13 @@ _MANY = f"""
     having count(*) > {LARGEST_PAGE}
 """
 
+# Whole milliseconds: what is left of an instant there is near a whole number, which casts round to.
 _RECENT = """
-    select c.bot, c.conversation_id, c.last_activity_at
+    select
+        c.bot, c.conversation_id,
+        cast(
+            extract(epoch from date_trunc('milliseconds', c.last_activity_at)) * 1000 as bigint
+        ) as active_ms
     from chat.conversations as c
     join few using (bot)
     where c.source = 'gptbots' and c.deleted_at is null and c.last_activity_at >= few.start
@@ -181,34 +179,24 @@ _RECENT = """
 
 # A count beyond a page can only be one of the window.
 _BEFORE = f"""
-    with seen as (
-        select
-            bot,
-            max(finished_at) filter (
-                where kind = 'history' and certified and total_after is not null
-            ) as counted_at,
-            coalesce(
-                max(total_before) filter (where kind = 'window') > {LARGEST_PAGE}, false
-            ) as counted_windows,
-            coalesce(
-                max(total_before)
-                    filter (where kind = 'window' and total_before <= {LARGEST_PAGE}),
-                0
-            ) as largest_page
-        from chat.sync_windows
-        where source = 'gptbots'
-        group by bot
-    )
-
     select
-        seen.bot, max(w.total_after - w.distinct_rows) as unreadable,
-        seen.counted_windows, seen.largest_page
-    from seen
-    left join chat.sync_windows as w
-        on
-            w.source = 'gptbots' and w.bot = seen.bot and w.finished_at = seen.counted_at
-            and w.kind = 'history' and w.certified
-    group by seen.bot, seen.counted_windows, seen.largest_page
+        bot,
+        (
+            array_agg(total_after - distinct_rows order by finished_at desc) filter (
+                where kind = 'history' and certified and total_after is not null
+            )
+        )[1] as unreadable,
+        coalesce(
+            max(total_before) filter (where kind = 'window') > {LARGEST_PAGE}, false
+        ) as counted_windows,
+        coalesce(
+            max(total_before)
+                filter (where kind = 'window' and total_before <= {LARGEST_PAGE}),
+            0
+        ) as largest_page
+    from chat.sync_windows
+    where source = 'gptbots'
+    group by bot
 """
 
 _TIMES = """

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.engine import Engine, run
 from pipelines.errors import ModelsFailed
+from pipelines.lake.place import MODELS_ELSEWHERE
 from pipelines.postgres import dbt as postgres
-from pipelines.postgres.server import Server
 from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from dbt.artifacts.schemas.results import NodeResult
     from dbt.cli.main import dbtRunnerResult
@@ -68,9 +66,22 @@ def build(
     Raises:
         ModelsFailed: names each failed model or test, with dbt's message in one line.
     """
+    engine = _engine(warehouse)
+    return build_on(engine, work, zone=zone, full_refresh=full_refresh, tests=tests)
+
+
+def build_on(
+    engine: Engine,
+    work: Path,
+    *,
+    zone: str = "UTC",
+    full_refresh: bool = False,
+    tests: bool = False,
+) -> Built:
+    """Build likewise on any target of the profile."""
     started = time.monotonic()
     chosen = _selection(tests, full_refresh)
-    results = _results(invoke("build", warehouse, work, chosen, zone=zone))
+    results = _results(invoke_on(engine, "build", work, chosen, zone=zone))
     kinds = Counter(result.node.resource_type.value for result in results)
     return Built(
         models=kinds["model"],
@@ -118,21 +129,28 @@ def invoke(
     zone: str = "UTC",
 ) -> dbtRunnerResult:
     """Run one dbt command on the warehouse, and let go of the file whatever comes of it."""
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415 - costs a second, when needed only
+    return invoke_on(_engine(warehouse), command, work, arguments, zone=zone)
 
-    target = "warehouse" if isinstance(warehouse, Path) else postgres.TARGET
-    settings = [
-        *_settings(work / "dbt"),
-        "--target",
-        target,
-        "--vars",
-        json.dumps({"time_zone": zone}),
-    ]
-    with _environment(warehouse):
-        try:
-            return dbtRunner().invoke([*command.split(), *settings, *arguments])
-        finally:
-            _release()
+
+def invoke_on(
+    engine: Engine,
+    command: str,
+    work: Path,
+    arguments: Sequence[str] = (),
+    *,
+    zone: str = "UTC",
+) -> dbtRunnerResult:
+    """Run one dbt command on any target of the profile."""
+    scratch = work / "dbt"
+    return run(engine, command, arguments, project=project_dir(), scratch=scratch, zone=zone)
+
+
+def _engine(warehouse: Place) -> Engine:
+    if isinstance(warehouse, Path):
+        return Engine("warehouse", {"CONVOY_WAREHOUSE": str(warehouse.resolve())})
+    if isinstance(warehouse, Server):
+        return Engine(postgres.TARGET, postgres.variables(warehouse))
+    raise ModelsFailed(MODELS_ELSEWHERE)
 
 
 def _free(warehouse: Place) -> None:
@@ -156,59 +174,6 @@ def _selection(tests: bool, full_refresh: bool) -> list[str]:  # noqa: FBT001 - 
     kinds = ["seed", "model", *(["test"] if tests else [])]
     chosen = [argument for kind in kinds for argument in ("--resource-type", kind)]
     return [*chosen, *(["--full-refresh"] if full_refresh else [])]
-
-
-def _settings(scratch: Path) -> list[str]:
-    """Where dbt reads and writes, and that it keeps quiet."""
-    project, scratch = str(project_dir()), scratch.resolve()  # dbt counts from its project
-    places = ["--project-dir", project, "--profiles-dir", project]
-    places += ["--target-path", str(scratch / "target"), "--log-path", str(scratch / "logs")]
-    quiet = ["--quiet", "--no-print", "--log-level", "none", "--log-level-file", "info"]
-    lean = ["--partial-parse", "--static-parser", "--no-write-json", "--no-version-check"]
-    return [*places, *quiet, *lean, "--no-send-anonymous-usage-stats"]
-
-
-@contextmanager
-def _environment(warehouse: Place) -> Iterator[None]:
-    """The variables that dbt reads, for as long as it runs."""
-    ours = {
-        **_told(warehouse),
-        "DO_NOT_TRACK": "1",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _told(warehouse: Place) -> Mapping[str, str]:
-    if isinstance(warehouse, Path):
-        return {"CONVOY_WAREHOUSE": str(warehouse.resolve())}
-    assert isinstance(warehouse, Server)  # noqa: S101 - a lake's are built elsewhere
-    return postgres.variables(warehouse)
-
-
-def _release() -> None:
-    """Close the database that dbt-duckdb would hold until the process ends, and dbt's log."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
-    from dbt.adapters.factory import reset_adapters  # noqa: PLC0415
-    from dbt_common.events.event_manager_client import cleanup_event_logger  # noqa: PLC0415
-
-    reset_adapters()  # type: ignore[no-untyped-call]
-    environment = getattr(DuckDBConnectionManager, "_ENV", None)  # env() raises where none is
-    if environment is not None:
-        environment.close()
-    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-    cleanup_event_logger()
-    for handler in logging.getLogger("file_log").handlers:
-        handler.close()
 
 
 def _results(outcome: dbtRunnerResult) -> Sequence[NodeResult]:

@@ -11,7 +11,7 @@ from typing import Protocol, Self, TypeVar
 
 import pyarrow as pa
 
-from pipelines import live, tables
+from pipelines import live, tables, values
 from pipelines.batch import Batch
 from pipelines.chunk import Audit, Chunk, batch, behind, chunks
 from pipelines.connections import Connections
@@ -24,6 +24,7 @@ from pipelines.lake.place import Lake
 from pipelines.loader import Loader
 from pipelines.news import News, by_bot, news
 from pipelines.outcome import BotOutcome, Outcome
+from pipelines.postgres.server import Server
 from pipelines.privacy import Veil
 from pipelines.reader import READY_ROWS, Job, Question, Reader
 from pipelines.reading import Certificate, Reading, failure
@@ -102,7 +103,7 @@ class Run:
         connections = self._open.enter_context(Connections(CONCURRENCY))
         self._open.enter_context(self._reader)
         at = {name: self._loader.cursors.get((name.source, name.bot)) for name in self.outcome.bots}
-        wire = Wire(connections, self._patience, slots=self.settings.budgets)
+        wire = Wire(connections, self._patience, slots=self.settings.budgets, clean=self._clean)
         self.tasks = tasks(self.settings, at, wire)
         self._after = self.stored.look(live.last_change)
         self._began = datetime.now(UTC)
@@ -118,6 +119,11 @@ class Run:
         for spool in self._spools.values():
             spool.remove()
         self._open.close()
+
+    @property
+    def _clean(self) -> Callable[[bytes], bytes]:
+        """What answers go through: PostgreSQL keeps no text with NUL in it, others keep any."""
+        return values.without_nul if isinstance(self.settings.warehouse, Server) else bytes
 
     @property
     def healthy(self) -> list[BotName]:

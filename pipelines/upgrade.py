@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipelines import tables
-from pipelines.connection import Connection, is_duckdb
+from pipelines.connection import Connection
 from pipelines.errors import ConfigurationError
 from pipelines.lake.place import Lake
 from pipelines.settings import Place
@@ -110,11 +110,11 @@ def _note(connection: Connection, number: int) -> None:
 def _complete(connection: Connection) -> None:
     """Make the tables and columns that are not there, as dlt would."""
     for table in lacking(connection):
-        defined = (_defined(connection, *column) for column in table.columns.items())
+        defined = (_defined(*column) for column in table.columns.items())
         connection.execute(f"create table {tables.DATASET}.{table.name} ({', '.join(defined)})")
     for table, name in _missing(connection):
         # Rows are there already that have nothing in it.
-        kind = _kind(connection, table.columns[name])
+        kind = _kind(table.columns[name])
         connection.execute(f'alter table {tables.DATASET}.{table.name} add column "{name}" {kind}')
 
 
@@ -129,13 +129,13 @@ def _missing(connection: Connection) -> list[tuple[tables.Table, str]]:
     ]
 
 
-def _defined(connection: Connection, name: str, column: tables.Column) -> str:
-    return f'"{name}" {_kind(connection, column)}{"" if column.nullable else " not null"}'
+def _defined(name: str, column: tables.Column) -> str:
+    return f'"{name}" {_kind(column)}{"" if column.nullable else " not null"}'
 
 
-def _kind(connection: Connection, column: tables.Column) -> str:
+def _kind(column: tables.Column) -> str:
     if column.json:
-        return "json" if is_duckdb(connection) else "jsonb"
+        return "json"
     return _KINDS[column.type]
 
 

@@ -207,10 +207,15 @@ _WANTED = (
 )
 _CONVERSATIONS = f"select {_columns(tables.CONVERSATIONS)} {_WANTED.format('conversations')}"
 _LAST_MESSAGES = f"select {_columns(tables.LAST_MESSAGES)} {_WANTED.format('last_messages')}"
-_CHANGES = (
-    f"select distinct on (t.conversation_id) {_columns(tables.CONVERSATION_CHANGES)}"
-    f" {_WANTED.format('conversation_changes')}"
-    " order by t.conversation_id, t.observed_at desc"
-)
+_CHANGES = f"""
+    select {_columns(tables.CONVERSATION_CHANGES)}
+    from (
+        select
+            t.*,
+            row_number() over (partition by t.conversation_id order by t.observed_at desc) as nth
+        {_WANTED.format("conversation_changes")}
+    ) as t
+    where t.nth = 1
+"""
 _INDEX = "create unique index if not exists {0}_key on chat.{0} ({1})"
 _KNOWN = (_CONVERSATIONS, _LAST_MESSAGES, _CHANGES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,10 +17,9 @@ from pipelines.sync import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
-    from pathlib import Path
 
     from pipelines.outcome import BotOutcome, Outcome
-    from pipelines.settings import Settings
+    from pipelines.settings import Place, Settings
     from pipelines.simulator import Simulator, World
 
 Row = dict[str, Any]
@@ -33,6 +34,28 @@ class Project:
         self.folder = folder
         self.warehouse = folder / "warehouse.duckdb"
         self.published = folder / "published" / "convoy.duckdb"
+        self.dying = Path(__file__).parent / "dying.py"
+
+    @property
+    def at(self) -> Place:
+        """Where the warehouse is."""
+        return self.warehouse
+
+    def back_up(self) -> bool:
+        """Copy the warehouse; tell if there was one."""
+        return self._copy(self.warehouse, self.folder / "backup")
+
+    def go_back(self) -> bool:
+        """Put the copy in its place; tell if there was one."""
+        return self._copy(self.folder / "backup", self.warehouse)
+
+    def _copy(self, of: Path, to: Path) -> bool:
+        if of.exists():
+            shutil.copy(of, to)
+        return of.exists()
+
+    def await_alone(self) -> None:
+        """Wait until nothing is left of a process that was killed: it held the file alone."""
 
     def configure(
         self,

@@ -108,7 +108,11 @@ def _truth(world: World, name: str) -> list[truth.Row]:
     return [truth.conversation(api, row) for row in world.truth(api, name)]
 
 
-_RELATIONS = "select table_name from information_schema.tables where table_schema = ?"
+# What dbt leaves under a name of its own when it is killed goes with its next build.
+_RELATIONS = """
+    select table_name from information_schema.tables
+    where table_schema = ? and not contains(table_name, '__dbt_')
+"""
 _TWICE = "(select '{table}', ({key})::varchar from chat.{table} group by all having count(*) > 1)"
 _STORED = "select source, conversation_id, last_activity_at from chat.conversations"
 _WITH_LOADS = """

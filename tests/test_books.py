@@ -56,7 +56,7 @@ def billed(world: World, name: str, knobs: Knobs) -> dict[str, Any]:
 
 def credited(project: Project) -> dict[str, Decimal]:
     found = project.rows(
-        "select conversation_id, sum(total) as total from chat.conversation_credits group by all"
+        "select conversation_id, sum(total) as total from chat.conversation_credits group by 1"
     )
     return {row["conversation_id"]: row["total"] for row in found}
 

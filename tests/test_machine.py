@@ -33,12 +33,14 @@ from machine.bots import BEFALLS
 from machine.deaths import PLACES
 from machine.play import Plan, Play, instant
 from machine.tally import failed, log, report, tally
+from project import Project
 
 from pipelines.simulator import Faults
 from pipelines.simulator.faults import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pipelines.simulator.account import Account
     from pipelines.simulator.conversation import Conversation
@@ -115,6 +117,10 @@ class Machine(RuleBasedStateMachine):
         self.steps: list[str] = []
         self.play: Play
 
+    def make(self, folder: Path) -> Project:
+        """Make the project of a run."""
+        return Project(folder)
+
     @initialize(plan=plans)
     def begin_run(self, plan: Plan) -> None:
         """Start with a world and an empty project."""
@@ -124,7 +130,7 @@ class Machine(RuleBasedStateMachine):
             plan = replace(plan, lookback="1h")
         if not plan.bots and not plan.chatbots:
             plan = replace(plan, bots=(10,))
-        self.play = Play(plan, self.models)
+        self.play = Play(plan, self.models, self.make)
 
     def teardown(self) -> None:
         """Let every run end in quiet, unless it has failed."""

@@ -8,8 +8,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import MakeWorld, Simulate
+    from project import Project
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,6 +51,17 @@ def test_the_wheel_alone_runs_the_demo_with_the_models_inside(tmp_path: Path) ->
     code = "from pipelines import models; print(models.project_dir())"
     project = python("-c", code, at=tmp_path, package=tmp_path / "site").stdout.strip()
     assert project == str(tmp_path / "site" / "pipelines" / "_sql")
+
+
+def test_a_sync_leaves_pandas_alone(
+    project: Project, make_world: MakeWorld, simulate: Simulate
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 5}, chatbots={"website": 5})))
+    done = python("-X", "importtime", "-m", "pipelines", "sync", at=project.folder)
+    assert done.returncode == 0, done.stderr
+    imported = re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE)
+    assert "dlt.common" in imported
+    assert [name for name in imported if name.startswith(("pandas.", "pyspark."))] == []
 
 
 def test_the_lock_holds_versions_and_hashes_and_no_addresses() -> None:

@@ -58,7 +58,7 @@ def noted(project: Project) -> list[dict[str, Any]]:
 
 
 def write(project: Project, *statements: str) -> None:
-    with duckdb.connect(str(project.warehouse)) as connection:
+    with connect(project.at) as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -279,8 +279,7 @@ def test_a_step_that_dies_is_taken_again_and_none_twice(
 ) -> None:
     sums = "select sum(message_count) as sum, count(message_count) as n from chat.conversations"
     (before,) = synced.rows(sums)
-    dying = [sys.executable, upgrading.__file__, str(synced.warehouse)]
-    died = subprocess.run(dying, check=False)  # noqa: S603 - ours
+    died = subprocess.run([sys.executable, upgrading.__file__], check=False)  # noqa: S603 - ours
     assert died.returncode == -signal.SIGKILL
     assert noted(synced) == [{"version": NOW + 1}]
     monkeypatch.setattr(upgrade, "STEPS", (*upgrade.STEPS, upgrading.count_on, upgrading.count_on))
@@ -357,7 +356,7 @@ def test_models_that_changed_are_built_in_full_once(
 
 
 def test_changed_models_are_not_current(synced: Project, models_of_their_own: Path) -> None:
-    with connect(synced.warehouse) as connection:
+    with connect(synced.at) as connection:
         built.begin(connection)
         assert not built.by_these_models(connection)
         built.end(connection, "UTC")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import upgrade
+from pipelines import settings, upgrade
 
 if TYPE_CHECKING:
     from pipelines.connection import Connection
@@ -26,4 +24,4 @@ def count_on_and_die(connection: Connection) -> None:
 
 if __name__ == "__main__":
     upgrade.STEPS = (*upgrade.STEPS, count_on, count_on_and_die)
-    upgrade.carry_on(Path(sys.argv[1]))
+    upgrade.carry_on(settings.load(need_bots=False).warehouse)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines import tables
 
+MODELS_ELSEWHERE = "the models of a lakehouse are built by dbt on Spark, see docs/lakehouse.md"
 _WRONG = 'is no folder; write it like "lake" or "file:///data/lake"'
 _BUCKET = 'is a bucket, which is not supported yet; mount it, or write a folder like "lake"'
 

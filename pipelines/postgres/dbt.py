@@ -5,10 +5,21 @@ from collections.abc import Mapping
 from pipelines.postgres.server import Server
 
 TARGET = "postgres"
+_OF_LIBPQ = {
+    "channel_binding": "PGCHANNELBINDING",
+    "options": "PGOPTIONS",
+    "sslcert": "PGSSLCERT",
+    "sslcrl": "PGSSLCRL",
+    "sslkey": "PGSSLKEY",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
+"""Options of an address, by the variables that libpq reads where a profile does not name them."""
 
 
 def variables(server: Server) -> Mapping[str, str]:
-    """Return the environment variables that the target of the profile reads."""
+    """Return the environment variables that the target of the profile reads, and libpq."""
     password = server.password.get_secret_value() if server.password else ""
     return {
         "CONVOY_POSTGRES_HOST": server.host,
@@ -16,4 +27,5 @@ def variables(server: Server) -> Mapping[str, str]:
         "CONVOY_POSTGRES_USER": server.username,
         "CONVOY_POSTGRES_PASSWORD": password,
         "CONVOY_POSTGRES_DATABASE": server.database,
+        **{_OF_LIBPQ[name]: value for name, value in server.options if name in _OF_LIBPQ},
     }

@@ -135,7 +135,7 @@ def a_process_is_killed_in_a_load(scene: Scene) -> Steps:
     """What it leaves behind would be loaded instead of what is read."""
     scene.open_synced(chatbots={"web": 25})
     scene.world.begin("web")
-    assert deaths.kill_process_in_table("conversations")
+    assert deaths.kill_process_in_table(deaths.DYING, "conversations")
     yield
     scene.wait()
     scene.world.chat(scene.ids("web")[17])

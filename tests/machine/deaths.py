@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ PLACES = (
 )  # fmt: skip
 """Where a sync of this process can die; the last ones are tables, in whose load job it does."""
 _TESTS = Path(__file__).parent.parent
+DYING = _TESTS / "dying.py"
 
 
 class Killed(BaseException):
@@ -65,15 +67,33 @@ def die_at(
     if place == "request":
         upstream.on_request = requested
     elif place == "statement":
-        execute = DuckDbSqlClient.execute_query
-        patched.setattr(DuckDbSqlClient, "execute_query", _failing(execute, plug))
+        for client in _clients():
+            patched.setattr(client, "execute_query", _failing(client.execute_query, plug))
     elif " " in place:
         when, _, name = place.partition(" ")
         patched.setattr(Loader, name, _killing(getattr(Loader, name), plug, when))
     else:
-        for job in JOBS:
+        for job in _jobs():
             patched.setattr(job, "run", dying(job.run, place, lambda: _fail(plug)))
     return tell
+
+
+def _clients() -> list[Any]:
+    """What dlt runs statements with, of each database that it can load into here."""
+    if not find_spec("psycopg2"):
+        return [DuckDbSqlClient]
+    from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient  # noqa: PLC0415 - of an extra
+
+    return [DuckDbSqlClient, Psycopg2SqlClient]
+
+
+def _jobs() -> list[Any]:
+    """What dlt loads files with, likewise."""
+    if not find_spec("psycopg2"):
+        return [*JOBS]
+    from pipelines.postgres.destination import CopyJob  # noqa: PLC0415 - of an extra
+
+    return [*JOBS, CopyJob]
 
 
 def _fail(plug: Plug) -> None:
@@ -123,10 +143,10 @@ def kill_process_at_request(count: int, upstream: Simulator) -> bool:
     return child.returncode == -signal.SIGKILL
 
 
-def kill_process_in_table(table: str) -> bool:
+def kill_process_in_table(program: Path, table: str) -> bool:
     """Let a process of its own sync and be killed in the load job of a table."""
     died = subprocess.run(  # noqa: S603 - a program of our own
-        [sys.executable, str(_TESTS / "dying.py"), table],
+        [sys.executable, str(program), table],
         env=_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -136,4 +156,4 @@ def kill_process_in_table(table: str) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(_TESTS.parent)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS.parent), *sys.path])}

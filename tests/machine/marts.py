@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+from copied import copy
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
 from sql.warehouse import Warehouse
@@ -18,7 +20,8 @@ from pipelines import models, tables
 
 if TYPE_CHECKING:
     from decimal import Decimal
-    from pathlib import Path
+
+    from pipelines.settings import Place
 
 _SCHEMAS = ("chat", "staging", "intermediate", "marts")
 _SEEDS = "create table staging.platforms as from read_csv(?, header = true, all_varchar = true)"
@@ -68,9 +71,9 @@ class Marts:
         self._make("kept")
         self._is_begun = False
 
-    def credits(self, warehouse: Path) -> dict[tuple[str, str], Decimal]:
+    def credits(self, place: Place) -> dict[tuple[str, str], Decimal]:
         """Build on top, and return the ledger's credits of the conversations that have any."""
-        self._connection.execute(f"attach '{warehouse}' as held (read_only)")
+        self._hold(place)
         self._make("whole")
         try:
             self._build("kept", on_top=self._is_begun)
@@ -81,6 +84,13 @@ class Marts:
         finally:
             self._connection.execute("use kept; detach whole; detach held")
         return {(source, conversation): credits_ for source, conversation, credits_ in found}
+
+    def _hold(self, place: Place) -> None:
+        if isinstance(place, Path):
+            self._connection.execute(f"attach '{place}' as held (read_only)")
+        else:
+            self._connection.execute("attach ':memory:' as held")
+            copy(place, self._connection, "held.chat")
 
     def _make(self, name: str) -> None:
         self._connection.execute(f"attach ':memory:' as {name}; use {name}")

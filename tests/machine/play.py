@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
@@ -28,9 +27,10 @@ from pipelines.jobs import BotName
 from pipelines.settings import duration
 from pipelines.simulator import Faults, Simulator, World
 from pipelines.verify import verify
+from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from machine.marts import Compiled
     from pipelines.outcome import Outcome
@@ -65,7 +65,9 @@ class Plan:
 class Play:
     """One world, its simulator, one project; `configured` are the names it reads."""
 
-    def __init__(self, plan: Plan, models: Compiled) -> None:
+    def __init__(
+        self, plan: Plan, models: Compiled, make: Callable[[Path], Project] = Project
+    ) -> None:
         self.plan, self._compiled, self._marts = plan, models, Marts(models)
         behind = timedelta(days=60) if plan.is_old else _BEHIND
         now = datetime.now(UTC) - behind
@@ -82,12 +84,12 @@ class Play:
         self._patched = pytest.MonkeyPatch()
         self._home = Path(tempfile.mkdtemp(prefix="machine-"))
         self.upstream = Simulator(self.world).__enter__()
-        self._settle_in()
+        self._settle_in(make)
 
-    def _settle_in(self) -> None:
+    def _settle_in(self, make: Callable[[Path], Project]) -> None:
         folder = self._home / "project"
         (folder / ".dlt").mkdir(parents=True)
-        self.project = Project(folder)
+        self.project = make(folder)
         self._patched.chdir(folder)
         self._patched.setenv("HOME", str(self._home))
         self._patched.setenv("XDG_DATA_HOME", str(self._home / "data"))
@@ -201,7 +203,7 @@ class Play:
 
     def look(self) -> None:
         """Read the warehouse: it must go on from what was seen there last."""
-        now = stored(self.project.warehouse)
+        now = stored(self.project.at)
         assert_goes_on(self.seen, now)
         # Only a load that died may leave rows whose load never ended.
         assert now.orphans <= self.kills
@@ -226,27 +228,26 @@ class Play:
         self._keep_up()
         self.kills += 1
         if table:
-            died = deaths.kill_process_in_table(table)
+            died = deaths.kill_process_in_table(self.project.dying, table)
         else:
             died = deaths.kill_process_at_request(count, self.upstream)
+        self.project.await_alone()
         tally["kills of a process" if died else "syncs that outlived their kill"] += 1
         self.look()
 
     def lose(self, what: str) -> bool:
         """Lose a part of the project, or everything since its backup; tell if that could be."""
-        backup = self._home / "backup"
         match what:
             case "work folder":
                 shutil.rmtree(self.project.folder / ".convoy", ignore_errors=True)
             case "home":
                 shutil.rmtree(self._home / "data", ignore_errors=True)
                 shutil.rmtree(self._home / ".dlt", ignore_errors=True)
-            case "back up" if self.project.warehouse.exists():
-                shutil.copy(self.project.warehouse, backup)
-            case "go back" if backup.exists():
-                shutil.copy(backup, self.project.warehouse)
+            case "back up" if self.project.back_up():
+                pass
+            case "go back" if self.project.go_back():
                 self._marts = Marts(self._compiled)  # the marts went back with it
-                self.seen = stored(self.project.warehouse)
+                self.seen = stored(self.project.at)
             case _:
                 return False
         return True
@@ -287,7 +288,7 @@ class Play:
         if not self.seen.conversations:
             return
         tally["marts"] += 1
-        booked = self._marts.credits(self.project.warehouse)
+        booked = self._marts.credits(self.project.at)
         for key, row in self.seen.conversations.items():
             if row["bot"] in read:
                 assert booked.get(key, 0) == (row["cost_credit"] or 0), key
@@ -319,8 +320,8 @@ class Play:
             return False
         tally["repairs"] += 1
         lost = keys[row % len(keys)]
-        with duckdb.connect(str(self.project.warehouse)) as connection:
-            taken = "delete from chat.conversations where source = ? and conversation_id = ?"
+        with connect(self.project.at) as connection:
+            taken = "delete from chat.conversations where source = $1 and conversation_id = $2"
             connection.execute(taken, list(lost))
         assert not verify(self.settings()).agrees
         verify(self.settings(), repair=True, yes=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import truth
 
 from pipelines import tables
+from pipelines.warehouse import connect, exists
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
+
+    from pipelines.connection import Connection
+    from pipelines.settings import Place
 
 Key = tuple[str, str]
 Row = dict[str, Any]
@@ -21,8 +23,10 @@ _JSON = ("metadata", "extra")
 # Rows that come as Arrow bear no load of theirs; the state does.
 _WITHOUT_LOAD = """
     select count(distinct _dlt_load_id) from chat._dlt_pipeline_state as state
-    anti join chat._dlt_loads as loads
-        on loads.load_id = state._dlt_load_id and loads.status = 0
+    where not exists (
+        select 1 from chat._dlt_loads as loads
+        where loads.load_id = state._dlt_load_id and loads.status = 0
+    )
 """
 
 
@@ -48,12 +52,11 @@ class Stored:
         return max((row["last_activity_at"] for row in self.of(bot).values()), default=None)
 
 
-def stored(warehouse: Path) -> Stored:
+def stored(place: Place) -> Stored:
     """Read it all; no table, no rows. A key that is there twice is a failure."""
-    if not warehouse.exists():
+    if not exists(place):
         return Stored()
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute("set TimeZone = 'UTC'")
+    with connect(place) as connection:
         made = "select count(*) from information_schema.tables where table_schema = 'chat'"
         if _number(connection, made) <= len(tables.ALL):  # died before all of them were made
             return Stored()
@@ -66,18 +69,15 @@ def stored(warehouse: Path) -> Stored:
         )
 
 
-def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+def _number(connection: Connection, query: str) -> int:
     found = connection.execute(query).fetchone()
     assert found
     return int(found[0])
 
 
-def _keyed(connection: duckdb.DuckDBPyConnection, table: str) -> dict[Key, Row]:
+def _keyed(connection: Connection, table: str) -> dict[Key, Row]:
     found: dict[Key, Row] = {}
-    read = connection.execute(f"from chat.{table}")
-    names = [column[0] for column in read.description or ()]
-    for values in read.fetchall():
-        row = dict(zip(names, values, strict=True))
+    for row in connection.execute(f"select * from chat.{table}").to_arrow_table().to_pylist():
         kept = {name: value for name, value in row.items() if not name.startswith("_dlt")}
         kept |= {name: truth.parsed(kept[name]) for name in _JSON if name in kept}
         key = row["source"], row["conversation_id"]

@@ -12,19 +12,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psycopg2  # type: ignore[import-untyped] # its stubs are not needed
-import psycopg2.extras  # type: ignore[import-untyped]
+import psycopg2
+import psycopg2.extras
 from project import Project, Row
+
+from pipelines.postgres.server import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipelines.settings import Place
     from pipelines.simulator import Simulator
 
 PASSWORD = "a p@ss:word/of%41 its'own"
 # A database that sorts by language, as most do, in a zone that is not UTC.
 _CLUSTER = ["-A", "scram-sha-256", "-U", "convoy", "-E", "UTF8", "--locale=C.UTF-8"]
 _LANGUAGE = ["--locale-provider=icu", "--icu-locale=en-US"]
+_SORTED = " order by all"
 _QUICK = ["-c", "fsync=off", "-c", "timezone=Asia/Tokyo"]
 
 
@@ -72,6 +76,28 @@ class PostgresProject(Project):
         super().__init__(folder)
         self.server = server
         self.database = database
+        self.dying = Path(__file__).parent / "killed.py"
+
+    @property
+    def at(self) -> Place:
+        """Where the database is."""
+        return read({**self.server.address(self.database), "password": PASSWORD})
+
+    def back_up(self) -> bool:
+        """Copy the database."""
+        return self._copy_database(self.database, f"{self.database} backup")
+
+    def go_back(self) -> bool:
+        """Put the copy in its place; tell if there was one."""
+        return self._copy_database(f"{self.database} backup", self.database)
+
+    def _copy_database(self, of: str, to: str) -> bool:
+        there = self.server.ask("postgres", "select from pg_database where datname = %s", of)
+        if there:
+            self.await_alone()
+            self.server.ask("postgres", f'drop database if exists "{to}"')
+            self.server.ask("postgres", f'create database "{to}" template "{of}"')
+        return bool(there)
 
     def configure(self, upstream: Simulator, **given: Any) -> None:  # noqa: ANN401 - as Project
         """Write the TOML files; the password is among the secrets."""
@@ -97,9 +123,11 @@ class PostgresProject(Project):
             time.sleep(0.02)
 
     def rows(self, query: str, *parameters: object) -> list[Row]:
-        """Ask the database; DuckDB's short form of a whole table is understood."""
+        """Ask the database; what DuckDB has for a whole table, and for any order, is understood."""
         query = f"select * {query}" if query.startswith("from ") else query
-        return self.server.ask(self.database, query.replace("?", "%s"), *parameters)
+        asked = query.removesuffix(_SORTED)
+        rows = self.server.ask(self.database, asked.replace("?", "%s"), *parameters)
+        return rows if asked == query else sorted(rows, key=lambda row: repr(row.values()))
 
 
 @contextmanager

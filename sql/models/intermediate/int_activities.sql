@@ -1,6 +1,5 @@
 {{
     config(
-        materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key='party',
         on_schema_change='fail'
@@ -30,25 +29,22 @@ platforms as (
 
 terms as (
     select
-        hash(
-            '{{ var("time_zone") }}',
-            string_agg(
-                concat_ws('|', source, channel, platform), '|'
-                order by source, channel, platform
-            )
-        ) as counted_under
+        {{ number_of([
+            "cast('" ~ var("time_zone") ~ "' as " ~ type_string() ~ ")", all_platforms()
+        ]) }} as counted_under
     from platforms
 ),
 
 {% if is_incremental() %}
 counted as (
     select
-        coalesce(max(observed_at), timestamptz '-infinity') as read_until,
-        coalesce(max(changed_at), timestamptz '-infinity') as changed_until,
-        coalesce(max(deleted_at), timestamptz '-infinity') as deleted_until,
+        max(observed_at) as read_until,
+        max(changed_at) as changed_until,
+        max(deleted_at) as deleted_until,
         count(observed_at) as conversations,
-        coalesce(sum({{ reading_of('observed_at', 'deleted_at') }}) filter (where is_new), 0)
-            as readings,
+        coalesce(
+            sum(case when is_new then {{ reading_of('observed_at', 'deleted_at') }} end), 0
+        ) as readings,
         coalesce(sum(changes), 0) as changes,
         min(counted_under) as oldest_terms,
         max(counted_under) as newest_terms
@@ -59,7 +55,8 @@ read_since as (
     select
         all_conversations.source,
         all_conversations.conversation_id,
-        hash(all_conversations.source, all_conversations.conversation_id) as conversation,
+        {{ number_of(['all_conversations.source', 'all_conversations.conversation_id']) }}
+            as conversation,
         {{ party_of(
             'all_conversations.source',
             'all_conversations.end_user_id',
@@ -68,18 +65,20 @@ read_since as (
     from all_conversations
     cross join counted
     where
-        all_conversations.observed_at > counted.read_until
+        counted.read_until is null
+        or all_conversations.observed_at > counted.read_until
         or all_conversations.deleted_at > counted.deleted_until
+        or (all_conversations.deleted_at is not null and counted.deleted_until is null)
 ),
 
 changed_since as (
     select distinct
         all_changes.source,
         all_changes.conversation_id,
-        hash(all_changes.source, all_changes.conversation_id) as conversation
+        {{ number_of(['all_changes.source', 'all_changes.conversation_id']) }} as conversation
     from all_changes
     cross join counted
-    where all_changes.observed_at > counted.changed_until
+    where counted.changed_until is null or all_changes.observed_at > counted.changed_until
 ),
 
 -- What was read before must be there still and be all there is, or nothing counted is relied upon:
@@ -96,7 +95,10 @@ read_before as (
     cross join counted
     where
         all_conversations.observed_at <= counted.read_until
-        and coalesce(all_conversations.deleted_at <= counted.deleted_until, true)
+        and (
+            all_conversations.deleted_at is null
+            or all_conversations.deleted_at <= counted.deleted_until
+        )
 ),
 
 replaced as (
@@ -166,7 +168,8 @@ to_count as (
 
 -- Later than all builds before, though the clock was set back.
 builds as (
-    select greatest(epoch_us({{ present() }}), coalesce(max(build), 0) + 1) as build from {{ this }}
+    select greatest({{ epoch_microseconds(present()) }}, coalesce(max(build), 0) + 1) as build
+    from {{ this }}
 ),
 
 changes as (
@@ -176,7 +179,10 @@ changes as (
     where
         not judged.is_sound
         or (all_changes.source, all_changes.conversation_id) in (
-            select (to_count.source, to_count.conversation_id) from to_count
+            select
+                to_count.source,
+                to_count.conversation_id
+            from to_count
         )
 ),
 
@@ -187,12 +193,15 @@ conversations as (
     where
         not judged.is_sound
         or (all_conversations.source, all_conversations.conversation_id) in (
-            select (to_count.source, to_count.conversation_id) from to_count
+            select
+                to_count.source,
+                to_count.conversation_id
+            from to_count
         )
 ),
 {% else %}
 builds as (
-    select epoch_us({{ present() }}) as build
+    select {{ epoch_microseconds(present()) }} as build
 ),
 
 changes as (
@@ -212,6 +221,7 @@ movements as (
         {{ local_date('last_activity_at') }} as activity_on,
         last_activity_at,
         observed_at,
+        row_number() over same_conversation as observation,
         coalesce(message_count, 0)
         - coalesce(lag(message_count) over same_conversation, 0) as messages,
         message_count is not null as is_counted
@@ -227,7 +237,7 @@ first_activities as (
         source,
         conversation_id,
         min(last_activity_at) as first_activity_at,
-        min_by(platform, observed_at) as first_platform
+        max(case when observation = 1 then platform end) as first_platform
     from movements
     group by source, conversation_id
 ),
@@ -281,7 +291,7 @@ active_days as (
         platform,
         activity_on,
         cast(sum(messages) as bigint) as messages,
-        max(is_counted) as is_counted,
+        {{ bool_or('is_counted') }} as is_counted,
         count(is_counted) as changes,
         max(changed_at) as changed_at
     from sightings
@@ -311,7 +321,7 @@ ranked as (
         *,
         end_user_id is not null and row_number() over (
             partition by source, end_user_id, activity_on, platform
-            order by conversation_id
+            order by {{ by_code_point('conversation_id') }}
         ) = 1 as is_user,
         min(activity_on) over (partition by source, end_user_id) as user_since
     from activities
@@ -320,7 +330,7 @@ ranked as (
 booked as (
     select
         {{ party_of('ranked.source', 'ranked.end_user_id', 'ranked.conversation_id') }} as party,
-        hash(ranked.source, ranked.conversation_id) as conversation,
+        {{ number_of(['ranked.source', 'ranked.conversation_id']) }} as conversation,
         ranked.source,
         ranked.conversation_id,
         ranked.platform,
@@ -345,9 +355,23 @@ final as (
     select * from booked
     {% if is_incremental() %}
     -- A party that has nothing left takes its rows along.
-    union all by name
+    union all
     select
         touched.party,
+        null as conversation,
+        null as source,
+        null as conversation_id,
+        null as platform,
+        null as activity_on,
+        null as is_new,
+        null as is_user,
+        null as is_new_user,
+        null as messages,
+        null as is_counted,
+        null as changes,
+        null as changed_at,
+        null as observed_at,
+        null as deleted_at,
         terms.counted_under,
         builds.build
     from touched

@@ -22,15 +22,35 @@ sightings as (
     from sync_windows
 ),
 
+seen as (
+    select
+        source,
+        bot_id,
+        bot,
+        max(seen_at) as last_seen_at
+    from sightings
+    where bot_id is not null and bot is not null
+    group by source, bot_id, bot
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by source, bot_id
+            order by last_seen_at desc, {{ by_code_point('bot') }}
+        ) as nth
+    from seen
+),
+
 final as (
     select
         source,
         bot_id,
-        max_by(bot, seen_at) as bot,
-        max(seen_at) as last_seen_at
-    from sightings
-    where bot_id is not null and bot is not null
-    group by source, bot_id
+        bot,
+        last_seen_at
+    from ranked
+    where nth = 1
 )
 
 select * from final

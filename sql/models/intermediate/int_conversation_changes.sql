@@ -14,7 +14,7 @@ final as (
     left join platforms
         on
             conversation_changes.source = platforms.source
-            and lower(trim(conversation_changes.channel)) = lower(platforms.channel)
+            and {{ is_channel('conversation_changes.channel', 'platforms.channel') }}
 )
 
 select * from final

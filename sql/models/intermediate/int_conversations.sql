@@ -14,7 +14,7 @@ final as (
     left join platforms
         on
             conversations.source = platforms.source
-            and lower(trim(conversations.channel)) = lower(platforms.channel)
+            and {{ is_channel('conversations.channel', 'platforms.channel') }}
 )
 
 select * from final

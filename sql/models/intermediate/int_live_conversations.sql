@@ -1,6 +1,5 @@
 {{
     config(
-        materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key='party',
         on_schema_change='fail'
@@ -24,7 +23,7 @@ newest as (
 judged as (
     select
         coalesce(max(counted_before.build), 0) as build,
-        coalesce(max(counted_before.build), 0) > any_value(newest.build) as is_later
+        coalesce(max(counted_before.build), 0) > {{ any_value('newest.build') }} as is_later
     from newest
     left join {{ this }} as counted_before on true
 ),
@@ -56,7 +55,10 @@ conversations as (
     where
         deleted_at is null
         and (source, conversation_id) in (
-            select (to_count.source, to_count.conversation_id) from to_count
+            select
+                to_count.source,
+                to_count.conversation_id
+            from to_count
         )
 ),
 {% else %}
@@ -79,11 +81,11 @@ live as (
         last_activity_at,
         end_user_id is not null and row_number() over (
             partition by source, end_user_id, platform
-            order by conversation_id
+            order by {{ by_code_point('conversation_id') }}
         ) = 1 as is_user_of_platform,
         end_user_id is not null and row_number() over (
             partition by source, end_user_id, bot_id
-            order by conversation_id
+            order by {{ by_code_point('conversation_id') }}
         ) = 1 as is_user_of_bot,
         end_user_id is not null
         and count(*) over (partition by source, end_user_id) > 1 as came_back
@@ -98,9 +100,20 @@ final as (
     cross join newest
     {% if is_incremental() %}
     -- A party that has nothing left takes its rows along.
-    union all by name
+    union all
     select
         touched.party,
+        null as source,
+        null as conversation_id,
+        null as platform,
+        null as bot_id,
+        null as message_count,
+        cast(null as decimal(28, 10)) as cost_credit,
+        null as is_human_mode,
+        null as last_activity_at,
+        null as is_user_of_platform,
+        null as is_user_of_bot,
+        null as came_back,
         newest.build
     from touched
     cross join newest

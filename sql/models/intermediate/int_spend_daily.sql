@@ -1,6 +1,5 @@
 {{
     config(
-        materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key='spent_on',
         on_schema_change='fail'
@@ -14,7 +13,7 @@ with credit_ledger as (
 days as (
     select
         spent_on,
-        sum(hash(observed_at, credits, booked_under) % 4294967296) as version
+        sum({{ number_of(['observed_at', 'credits', 'booked_under']) }} % 4294967296) as version
     from credit_ledger
     group by spent_on
 ),
@@ -23,7 +22,7 @@ days as (
 counted as (
     select
         spent_on,
-        any_value(version) as version
+        {{ any_value('version') }} as version
     from {{ this }}
     group by spent_on
 ),

@@ -26,23 +26,29 @@ sync_windows as (
     select * from {{ ref('stg_sync_windows') }}
 ),
 
-billed as (
+readings as (
     select
         accounts.source,
         accounts.account,
         accounts.bots,
         bills.billed_on,
-        max_by(bills.total, bills.observed_at) as billed,
-        max_by(
-            coalesce(bills.knowledge_doc_indexing, 0) + coalesce(bills.knowledge_doc_storage, 0),
-            bills.observed_at
-        ) as unattributed
+        bills.total as billed,
+        coalesce(bills.knowledge_doc_indexing, 0) + coalesce(bills.knowledge_doc_storage, 0)
+            as unattributed,
+        row_number() over (
+            partition by accounts.source, accounts.account, bills.billed_on
+            order by bills.observed_at desc, {{ by_code_point('bills.bot') }}
+        ) as nth
     from bills
     inner join accounts
         on
             bills.source = accounts.source
             and bills.bot = accounts.bot
-    group by accounts.source, accounts.account, accounts.bots, bills.billed_on
+),
+
+billed as (
+    select * from readings
+    where nth = 1
 ),
 
 first_syncs as (
@@ -89,7 +95,7 @@ booked as (
         homes.source,
         homes.account,
         -- A bill has days in UTC, whatever zone the ledger's are in.
-        cast(credit_ledger.spent_until at time zone 'UTC' as date) as billed_on,
+        {{ local_date('credit_ledger.spent_until', 'UTC') }} as billed_on,
         sum(credit_ledger.credits) as booked
     from credit_ledger
     inner join homes
@@ -135,10 +141,13 @@ final as (
         billed.billed,
         coalesce(booked.booked, 0) as booked,
         billed.unattributed,
-        billed.billed - billed.unattributed - coalesce(booked.booked, 0) as difference,
+        cast(
+            cast(billed.billed - billed.unattributed as decimal(30, 10))
+            - cast(coalesce(booked.booked, 0) as decimal(37, 10)) as decimal(38, 10)
+        ) as difference,
         itemised.itemised,
-        billed.billed_on < cast({{ present() }} at time zone 'UTC' as date) - 1 as is_settled,
-        billed.billed_on > cast(known_since.known_since at time zone 'UTC' as date) as is_observed
+        billed.billed_on < {{ local_date(present(), 'UTC') }} - 1 as is_settled,
+        billed.billed_on > {{ local_date('known_since.known_since', 'UTC') }} as is_observed
     from billed
     inner join known_since
         on

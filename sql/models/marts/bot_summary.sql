@@ -1,25 +1,9 @@
 with conversations as (
-    select * from {{ ref('int_live_conversations') }}
-),
-
-transcripts as (
-    select * from {{ ref('int_transcripts') }}
+    select * from {{ ref('int_live_with_transcripts') }}
 ),
 
 bots as (
     select * from {{ ref('dim_bots') }}
-),
-
-with_transcripts as (
-    select
-        conversations.*,
-        transcripts.first_response_seconds,
-        transcripts.conversation_id is not null as has_transcript
-    from conversations
-    left join transcripts
-        on
-            conversations.source = transcripts.source
-            and conversations.conversation_id = transcripts.conversation_id
 ),
 
 measured as (
@@ -28,8 +12,7 @@ measured as (
         bot_id,
         {{ conversation_measures('is_user_of_bot') }},
         {{ transcript_measures() }}
-    from with_transcripts
-    where source is not null
+    from conversations
     group by source, bot_id
 ),
 

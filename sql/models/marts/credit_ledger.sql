@@ -1,6 +1,5 @@
 {{
     config(
-        materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key=['source', 'conversation_id'],
         on_schema_change='fail'
@@ -21,10 +20,7 @@ terms as (
             concat_ws(
                 '|',
                 '{{ var("time_zone") }}',
-                string_agg(
-                    concat_ws('|', source, channel, platform), '|'
-                    order by source, channel, platform
-                )
+                {{ all_platforms() }}
             )
         ) as booked_under
     from platforms
@@ -106,7 +102,7 @@ final as (
     left join platforms
         on
             compared.source = platforms.source
-            and lower(trim(compared.channel)) = lower(platforms.channel)
+            and {{ is_channel('compared.channel', 'platforms.channel') }}
     where compared.credits != 0
 )
 

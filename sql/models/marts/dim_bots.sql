@@ -46,16 +46,38 @@ sightings as (
     from named
 ),
 
-seen as (
+seen_as as (
     select
         source,
         bot_id,
-        max_by(bot, case when bot is not null then seen_at end) as bot,
+        bot,
         min(seen_at) as first_seen_at,
         max(seen_at) as last_seen_at
     from sightings
     where bot_id is not null
-    group by source, bot_id
+    group by source, bot_id, bot
+),
+
+ranked as (
+    select
+        source,
+        bot_id,
+        bot,
+        min(first_seen_at) over (partition by source, bot_id) as first_seen_at,
+        max(last_seen_at) over (partition by source, bot_id) as last_seen_at,
+        row_number() over (
+            partition by source, bot_id
+            order by
+                case when bot is null then 1 else 0 end,
+                last_seen_at desc,
+                {{ by_code_point('bot') }}
+        ) as nth
+    from seen_as
+),
+
+seen as (
+    select * from ranked
+    where nth = 1
 ),
 
 final as (
@@ -63,7 +85,7 @@ final as (
         seen.source,
         seen.bot_id,
         seen.bot,
-        coalesce(nullif(trim(named.name), ''), seen.bot, seen.bot_id) as name,
+        coalesce(nullif({{ trimmed('named.name') }}, ''), seen.bot, seen.bot_id) as name,
         seen.first_seen_at,
         seen.last_seen_at
     from seen

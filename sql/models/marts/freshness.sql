@@ -12,13 +12,23 @@ bots as (
     select * from {{ ref('int_bots') }}
 ),
 
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by source, bot
+            order by last_seen_at desc, {{ by_code_point('bot_id') }}
+        ) as nth
+    from bots
+),
+
 names as (
     select
         source,
         bot,
-        max_by(bot_id, last_seen_at) as bot_id
-    from bots
-    group by source, bot
+        bot_id
+    from ranked
+    where nth = 1
 ),
 
 activities as (
@@ -81,8 +91,7 @@ final as (
         together.newest_activity_at,
         together.last_sync_at,
         together.last_complete_sync_at,
-        date_diff('second', together.last_complete_sync_at, {{ present() }})
-            as lag_seconds
+        {{ seconds_between('together.last_complete_sync_at', present()) }} as lag_seconds
     from together
     left join bots
         on

@@ -1,21 +1,5 @@
 with conversations as (
-    select * from {{ ref('int_live_conversations') }}
-),
-
-transcripts as (
-    select * from {{ ref('int_transcripts') }}
-),
-
-with_transcripts as (
-    select
-        conversations.*,
-        transcripts.first_response_seconds,
-        transcripts.conversation_id is not null as has_transcript
-    from conversations
-    left join transcripts
-        on
-            conversations.source = transcripts.source
-            and conversations.conversation_id = transcripts.conversation_id
+    select * from {{ ref('int_live_with_transcripts') }}
 ),
 
 measured as (
@@ -24,8 +8,7 @@ measured as (
         platform,
         {{ conversation_measures('is_user_of_platform') }},
         {{ transcript_measures() }}
-    from with_transcripts
-    where source is not null
+    from conversations
     group by source, platform
 ),
 

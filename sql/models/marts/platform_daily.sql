@@ -11,7 +11,7 @@ counted as (
         count(case when is_new then 1 end) as new_conversations,
         count(case when is_user then 1 end) as active_users,
         count(case when is_new_user then 1 end) as new_users,
-        cast(case when max(is_counted) then sum(messages) end as bigint) as messages
+        cast(case when {{ bool_or('is_counted') }} then sum(messages) end as bigint) as messages
     from activities
     where activity_on is not null
     group by activity_on, source, platform

@@ -13,8 +13,11 @@ final as (
         sns_user_id,
         case
             when source = 'okchat'
-                then coalesce(nullif(trim(user_id), ''), nullif(trim(sns_user_id), ''))
-            else nullif(trim(user_id), '')
+                then coalesce(
+                    nullif({{ trimmed('user_id') }}, ''),
+                    nullif({{ trimmed('sns_user_id') }}, '')
+                )
+            else nullif({{ trimmed('user_id') }}, '')
         end as end_user_id,
         subject,
         state,

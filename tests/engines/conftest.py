@@ -1,0 +1,68 @@
+"""Engines to build the models on, and what they are compared with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from project import Project
+
+from engines.history import Stage, lived
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engines.postgres import Postgres
+    from engines.spark import Spark
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
+    """What two syncs of a world left, and DuckDB's marts of it."""
+    folder = tmp_path_factory.mktemp("history")
+    (folder / ".dlt").mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        patched.setenv("XDG_DATA_HOME", str(folder / "home"))
+        return lived(Project(folder), seed=20)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; required where CONVOY_POSTGRES says so."""
+    required = os.environ.get("CONVOY_POSTGRES") == "required"
+    if not required:
+        pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
+    from engines import postgres as engine  # noqa: PLC0415 - of an extra
+
+    if not (required or engine.program("initdb")):
+        pytest.skip("no PostgreSQL server; install postgresql to run this")
+    with engine.server() as running:
+        yield running
+
+
+@pytest.fixture
+def sail(tmp_path: Path) -> Iterator[Spark]:
+    """Sail, with workers of its own; required where CONVOY_SPARK says so."""
+    if os.environ.get("CONVOY_SPARK") != "required":
+        pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+        pytest.importorskip("pysail", reason="Sail is not installed")
+    from engines import spark as engine  # noqa: PLC0415 - of an extra
+
+    with engine.sail(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def apache_spark(tmp_path: Path) -> Iterator[Spark]:
+    """Apache Spark as a cluster, where SPARK_HOME is; fetched where CONVOY_SPARK requires it."""
+    home = os.environ.get("SPARK_HOME")
+    if not home and os.environ.get("CONVOY_SPARK") != "required":
+        pytest.skip("no Apache Spark; set SPARK_HOME to run this")
+    from engines import spark as engine  # noqa: PLC0415 - of an extra
+
+    place = Path(home) if home else engine.fetched(tmp_path / "apache")
+    with engine.standalone(tmp_path, place) as running:
+        yield running

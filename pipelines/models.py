@@ -13,6 +13,7 @@ from pipelines.engine import Engine, run
 from pipelines.errors import ModelsFailed
 from pipelines.lake.place import MODELS_ELSEWHERE
 from pipelines.postgres import dbt as postgres
+from pipelines.postgres.server import Server
 from pipelines.warehouse import connect
 
 if TYPE_CHECKING:

@@ -49,8 +49,8 @@ def backfill(  # noqa: PLR0913 - what it may be told, all by name
     started = time.monotonic()
     if since >= until:
         raise ConfigurationError("the range is empty: --from must lie before --to")
-    with locked(settings):
-        with Run(settings, _named(settings, bots), tell, patience) as run:
+    with locked(settings) as held:
+        with Run(settings, _named(settings, bots), tell, patience, held) as run:
             jobs = {n: partial(_read, task, since, until) for n, task in run.tasks.items()}
             run.read(jobs, Loading(run, moving=False))
             run.finish()

@@ -18,7 +18,7 @@ from pipelines.gptbots.api import GptbotsApi
 from pipelines.gptbots.windows import milliseconds
 from pipelines.jobs import BotName, Wire, gptbots_key, names, okchat_api, okchat_key
 from pipelines.lake.place import Lake
-from pipelines.postgres.lock import is_held, may_create
+from pipelines.postgres.lock import assert_utf8, is_held, may_create
 from pipelines.postgres.server import Server
 from pipelines.settings import Settings
 from pipelines.settings_faults import POSTGRES, dotted
@@ -140,6 +140,7 @@ def check_warehouse(settings: Settings) -> Finding:
 def _check_server(server: Server) -> Finding:
     try:
         with warehouse.connect(server, read_only=True) as connection:
+            assert_utf8(connection, server)
             if is_held(connection):
                 return _warehouse(f"{server} is in use by a sync", "wait for it to end")
             if not may_create(connection):

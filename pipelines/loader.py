@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +14,7 @@ from pipelines.batch import Batch
 from pipelines.cursor import PIPELINE, Cursor, cursors_in, furthest, stored_cursors
 from pipelines.errors import ConvoyError, Stopped
 from pipelines.lake.place import Lake
+from pipelines.lock import Held
 from pipelines.settings import Place
 from pipelines.shard import Shard
 
@@ -60,6 +61,10 @@ _NOTE = {
 }
 
 
+# Its cursors are not believed then, so the next sync reads its rows again.
+_DISOWN = f"delete from {tables.DATASET}._dlt_loads where load_id = $1"
+
+
 class Loader:
     """Loads batches into one warehouse; `cursors` says where each (source, bot) stands.
 
@@ -69,8 +74,9 @@ class Loader:
     its rows, a warehouse restored from a backup all end the same way.
     """
 
-    def __init__(self, place: Place, work: Path, shard: Shard | None = None) -> None:
+    def __init__(self, place: Place, work: Path, held: Held, shard: Shard | None = None) -> None:
         self._place = place
+        self._held = held
         self._shard = shard
         self._folder = work / "dlt"
         _remove(self._folder)
@@ -162,13 +168,25 @@ class Loader:
         try:
             # dlt puts signals off while it runs and forgets those that come too late for it.
             with signals.intercepted_signals(), self._kept_open(sparing=batch.narrow):
-                self._pipeline.run(
+                loaded = self._pipeline.run(
                     source.SOURCES[name](batch, cursors), loader_file_format="parquet"
-                ).raise_on_failed_jobs()
+                )
+                loaded.raise_on_failed_jobs()
                 signals.raise_if_signalled()
         except (PipelineStepFailed, SignalReceivedException, OSError) as failed:
             raise self._translated(failed) from failed
+        self._assert_ours(loaded.loads_ids)
         self.cursors = furthest(self.cursors, cursors_in(self._pipeline.state))
+
+    def _assert_ours(self, loads: "Sequence[str]") -> None:
+        """Let no load count that another sync may have met: they share the place of staged rows."""
+        try:
+            self._held()
+        except ConvoyError:
+            with warehouse.connect(self._place) as connection:
+                for load in loads:
+                    connection.execute(_DISOWN, [load])
+            raise
 
     @contextmanager
     def _kept_open(self, *, sparing: bool) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """One sync a warehouse."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from pipelines.lake.place import Lake
 from pipelines.settings import Place, Settings
 from pipelines.warehouse import connect, exists
 
+Held = Callable[[], None]
+"""Raises WarehouseFailed once the warehouse is held no more: a server may lose the connection."""
+
 
 @contextmanager
-def locked(settings: Settings, *, writes: bool = True) -> Iterator[None]:
+def locked(settings: Settings, *, writes: bool = True) -> Iterator[Held]:
     """Hold the warehouse against other syncs; a lock left by a dead process is no obstacle.
 
     One of an earlier version is carried on, or refused where nothing may be written.
@@ -37,21 +40,25 @@ def locked(settings: Settings, *, writes: bool = True) -> Iterator[None]:
         message = f"another sync holds {settings.warehouse}; wait for it to end"
         raise WarehouseBusy(message) from None
     try:
-        with _on_server(settings.warehouse):
+        with _on_server(settings.warehouse) as held:
             if outdated:
                 upgrade.carry_on(settings.warehouse)
-            yield
+            yield held
     finally:
         lock.release()
 
 
-def _on_server(place: Place) -> AbstractContextManager[None]:
+def _on_server(place: Place) -> AbstractContextManager[Held]:
     """Hold a database also against other machines; a file is only here, a lake is for many."""
     if isinstance(place, Path | Lake):
-        return nullcontext()
+        return nullcontext(_for_good)
     from pipelines.postgres.lock import held  # noqa: PLC0415 - of an extra, seldom needed
 
     return held(place)
+
+
+def _for_good() -> None:
+    """Nobody can take the lock of a file away from a process that lives."""
 
 
 def _outdated(place: Place) -> bool:

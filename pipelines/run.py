@@ -22,6 +22,7 @@ from pipelines.interpret import Rejected, rejected_id
 from pipelines.jobs import BotName, GptbotsTask, Task, Wire, tasks
 from pipelines.lake.place import Lake
 from pipelines.loader import Loader
+from pipelines.lock import Held
 from pipelines.news import News, by_bot, news
 from pipelines.outcome import BotOutcome, Outcome
 from pipelines.postgres.server import Server
@@ -76,14 +77,20 @@ class Run:
     """
 
     def __init__(
-        self, settings: Settings, chosen: Sequence[BotName], tell: Tell, patience: float
+        self,
+        settings: Settings,
+        chosen: Sequence[BotName],
+        tell: Tell,
+        patience: float,
+        held: Held,
     ) -> None:
         self.settings = settings
         self._tell = tell
         self._patience = patience
         self.stored = Stored(settings.warehouse)
         self.veil = Veil.of(settings.privacy)
-        self._loader = Loader(settings.warehouse, settings.work, settings.shard)
+        self._held = held
+        self._loader = Loader(settings.warehouse, settings.work, held, settings.shard)
         self._audit = Audit()
         self._reader = Reader()
         self._open = ExitStack()
@@ -255,7 +262,12 @@ class Run:
         self._loader.note(noted)
 
     def _will_write(self) -> None:
-        """Let go of the warehouse, and forget what was known of it."""
+        """Let go of the warehouse, and forget what was known of it.
+
+        Raises:
+            WarehouseFailed: it is ours no more.
+        """
+        self._held()
         self.stored.forget()
         self._expected = None
 

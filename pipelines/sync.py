@@ -58,8 +58,8 @@ def sync(  # noqa: PLR0913 - what a sync may be told, all by name
     """
     started = time.monotonic()
     names = chosen(settings, sources, bots)
-    with locked(settings):
-        with Run(settings, names, tell, patience) as run:
+    with locked(settings) as held:
+        with Run(settings, names, tell, patience, held) as run:
             run.read(jobs(run), Loading(run, moving=True))
             reconcile(run, Loading(run, moving=False), yes=yes)
             read_books(run)

@@ -98,7 +98,10 @@ def verify(  # noqa: PLR0913 - what it may be told, all by name
     """
     started = time.monotonic()
     names = chosen(settings, sources, bots)
-    with locked(settings, writes=repair), Run(settings, names, tell, patience) as run:
+    with (
+        locked(settings, writes=repair) as held,
+        Run(settings, names, tell, patience, held) as run,
+    ):
         keeper = Findings(run, Loading(run, moving=False) if repair else None)
         run.read(full_jobs(run), keeper)
         reconcile(run, keeper, yes=yes or not repair, thorough=True)

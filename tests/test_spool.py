@@ -64,7 +64,9 @@ def test_rows_of_any_size_are_loaded(
     batch = spool.batch({})
     assert batch.narrow is narrow
     cursor = Cursor(datetime(2023, 1, 1, tzinfo=UTC), timedelta(hours=1))
-    Loader(tmp_path / "w.duckdb", tmp_path / "work").load("okchat", batch, {"site": cursor})
+    Loader(tmp_path / "w.duckdb", tmp_path / "work", lambda: None).load(
+        "okchat", batch, {"site": cursor}
+    )
     with duckdb.connect(str(tmp_path / "w.duckdb")) as warehouse:
         found = warehouse.execute("select count(*) from chat.conversations").fetchone()
     assert found == (pieces * rows,)

@@ -8,6 +8,7 @@ from project import assert_equal_to_truth, ids
 
 from pipelines.check import check_warehouse
 from pipelines.errors import ConfigurationError, WarehouseFailed
+from pipelines.lock import locked
 from pipelines.query import QueryFailed
 from pipelines.query import run as query
 from pipelines.verify import verify
@@ -117,3 +118,17 @@ def test_a_password_in_the_open_is_refused(project: PostgresProject) -> None:
     secrets.rename(config)
     with pytest.raises(ConfigurationError, match="it is a secret"):
         project.settings(need_bots=False)
+
+
+def test_a_database_that_cant_hold_any_text_is_refused(project: PostgresProject) -> None:
+    make = "create database narrow encoding latin1 locale 'C' template template0"
+    project.server.ask("postgres", make)
+    project.place(database="narrow")
+    found = check_warehouse(project.settings(need_bots=False))
+    assert not found.ok
+    assert "has the encoding LATIN1" in found.message, found
+    with (
+        pytest.raises(ConfigurationError, match="make a database with encoding UTF8"),
+        locked(project.settings(need_bots=False)),
+    ):
+        pass

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from project import assert_equal_to_truth, ids
 
-from pipelines.errors import WarehouseBusy
+from pipelines.errors import WarehouseBusy, WarehouseFailed
+from pipelines.postgres.destination import CopyJob
 from pipelines.postgres.lock import held
 from pipelines.postgres.server import Server as Place
 
@@ -71,6 +72,58 @@ def test_the_second_of_two_syncs_ends_with_75_wherever_it_runs(
         assert not project.rows("select 1 from pg_namespace where nspname = 'chat'")
         with pytest.raises(WarehouseBusy), held(place):
             pass
+    assert project.sync().complete
+    assert_equal_to_truth(project, world)
+
+
+def lose_the_lock(project: PostgresProject) -> None:
+    """Cut the connection that holds the database, if one does."""
+    cut = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+    project.server.ask(project.database, cut)
+
+
+def test_a_sync_whose_lock_is_lost_writes_no_more(
+    make_world: MakeWorld, simulate: Simulate, project: PostgresProject
+) -> None:
+    world = make_world(bots={"support": 30})
+    upstream = simulate(world)
+    project.configure(upstream)
+    assert project.sync().complete
+    counts = project.counts()
+    world.advance(timedelta(minutes=3))
+    world.chat(ids(world, "support")[-1])
+    upstream.on_request = lambda *_: lose_the_lock(project)
+    with pytest.raises(WarehouseFailed, match="another sync may hold it now"):
+        project.sync()
+    assert project.counts() == counts
+    upstream.on_request = None
+    assert project.sync().complete
+    assert_equal_to_truth(project, world)
+
+
+def test_a_load_in_which_the_lock_is_lost_does_not_count(
+    make_world: MakeWorld,
+    simulate: Simulate,
+    project: PostgresProject,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make_world(bots={"support": 30})
+    project.configure(simulate(world))
+    assert project.sync().complete
+    before = project.rows("from chat._dlt_loads")
+    world.advance(timedelta(minutes=3))
+    world.chat(ids(world, "support")[-1])
+    copy = CopyJob.run
+
+    def copied_unlocked(job: CopyJob) -> None:
+        lose_the_lock(project)
+        copy(job)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CopyJob, "run", copied_unlocked)
+        with pytest.raises(WarehouseFailed, match="another sync may hold it now"):
+            project.sync()
+    assert project.rows("from chat._dlt_loads") == before
     assert project.sync().complete
     assert_equal_to_truth(project, world)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipelines import models, tables
 from pipelines.connection import Connection, is_duckdb
-from pipelines.warehouse import has_tables
+from pipelines.warehouse import has_tables, make_schema
 
 _COLUMNS = {
     tables.CONVERSATIONS.name: ("observed_at", "deleted_at"),
@@ -80,7 +80,7 @@ def begin(connection: Connection) -> None:
     By which models they were built before stays noted: a build that dies leaves what it was to
     make anew to the next.
     """
-    connection.execute("create schema if not exists staging")
+    make_schema(connection, "staging")
     connection.execute(_TABLE)
     connection.execute("update staging.built set built_from = split_part(built_from, ' ', 1)")
 

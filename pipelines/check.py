@@ -18,7 +18,8 @@ from pipelines.gptbots.api import GptbotsApi
 from pipelines.gptbots.windows import milliseconds
 from pipelines.jobs import BotName, Wire, gptbots_key, names, okchat_api, okchat_key
 from pipelines.lake.place import Lake
-from pipelines.postgres.lock import assert_utf8, is_held, may_create
+from pipelines.postgres.fit import assert_fit
+from pipelines.postgres.lock import is_held
 from pipelines.postgres.server import Server
 from pipelines.settings import Settings
 from pipelines.settings_faults import POSTGRES, dotted
@@ -140,12 +141,9 @@ def check_warehouse(settings: Settings) -> Finding:
 def _check_server(server: Server) -> Finding:
     try:
         with warehouse.connect(server, read_only=True) as connection:
-            assert_utf8(connection, server)
             if is_held(connection):
                 return _warehouse(f"{server} is in use by a sync", "wait for it to end")
-            if not may_create(connection):
-                message = f"{server.username} may not create schemas in {server}"
-                return _warehouse(message, f"grant it create on database {server.database}")
+            assert_fit(connection, server)
             return _warehouse(f"{server} can be opened")
     except errors.ConvoyError as error:
         message, own = _parts(str(error))

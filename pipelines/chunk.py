@@ -53,18 +53,24 @@ class Audit:
                     "rejected_at": datetime.now(UTC),
                 }
 
-    def take(self) -> dict[str, pa.Table]:
-        """Return the tables to load, those without rows left out, and forget them."""
-        noted = ((tables.SYNC_WINDOWS, self._windows), (tables.REJECTED_ROWS, self._rejected))
-        found = {
-            table.name: pa.Table.from_pylist(
-                [*(rows.values() if isinstance(rows, dict) else rows)], schema=table.schema
-            )
-            for table, rows in noted
+    def take(self, source: str | None = None) -> dict[str, pa.Table]:
+        """Return the tables to load, those without rows left out, and forget them.
+
+        Of one source, whose rows come with them: a certificate never goes ahead of what it is for.
+        """
+
+        def is_taken(row: Mapping[str, object]) -> bool:
+            return source in {None, row["source"]}
+
+        windows = [row for row in self._windows if is_taken(row)]
+        rejected = [row for row in self._rejected.values() if is_taken(row)]
+        self._windows = [row for row in self._windows if not is_taken(row)]
+        self._rejected = {key: row for key, row in self._rejected.items() if not is_taken(row)}
+        return {
+            table.name: pa.Table.from_pylist(rows, schema=table.schema)
+            for table, rows in ((tables.SYNC_WINDOWS, windows), (tables.REJECTED_ROWS, rejected))
             if rows
         }
-        self._windows, self._rejected = [], {}
-        return found
 
 
 def batch(news: News, audit: Mapping[str, pa.Table], behind: pa.Table | None) -> Batch:

@@ -139,8 +139,7 @@ class Loader:
         # The first load makes all tables, also those that it brings no rows for.
         empty = {table.name: table.schema.empty_table() for table in self._lacking}
         self._run(name, replace(batch, rest={**empty, **batch.rest}), cursors)
-        if self._lacking:
-            warehouse.index(self._place)
+        warehouse.index(self._place)  # also where a first load was killed before
         self._lacking = []
 
     def _load_lake(self, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:

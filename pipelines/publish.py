@@ -24,7 +24,7 @@ FRESH = timedelta(hours=1)
 """After that a publication is made anew though nothing but the syncs' times changed."""
 
 _STORAGE = "v1.2.0"
-_NO_NEED = "{} needs no published file; dashboards read its schema marts, which no sync blocks"
+_NO_NEED = "{} needs no published file; dashboards read its schema marts"
 _NONE_HERE = "{} is a lakehouse, its models are built by dbt on Spark: dashboards ask that"
 _WRITE = 0o222  # one who opens it for writing would lock all others out
 

@@ -177,16 +177,17 @@ class Run:
 
     def load(self, chunk: Chunk, fresh: News, *, moving: bool) -> None:
         """Load what a chunk brings, with its certificates; move the cursors or leave them."""
-        self._audit.add(chunk)
         self.count(chunk, fresh)
         cursors = self._cursors(chunk.source) if moving else {}
         if moving and fresh.all_first and len(fresh.conversations) >= SPOOLED_ROWS:
+            self._audit.add(chunk)
             self._put_aside(chunk.source, fresh, cursors)
             return
         self.flush(chunk.source)  # no cursor moves past rows that are not loaded
+        self._audit.add(chunk)  # and no certificate goes ahead of its own
         late = behind(fresh, cursors) if moving else None
         if fresh or late:
-            self._load(chunk.source, batch(fresh, self._audit.take(), late), cursors)
+            self._load(chunk.source, batch(fresh, self._audit.take(chunk.source), late), cursors)
         loaded = by_bot(fresh.conversations)
         self._loaded(chunk.source, {bot: len(rows) for bot, rows in loaded.items()})
 
@@ -206,7 +207,7 @@ class Run:
         """Load what was put aside."""
         if spool := self._spools.get(source):
             try:
-                found = spool.batch(self._audit.take())
+                found = spool.batch(self._audit.take(source))
             except OSError as failed:
                 raise translated(failed, self.settings.warehouse) from failed
             self._load(source, found, self._cursors(source))

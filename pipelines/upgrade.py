@@ -14,7 +14,7 @@ from pipelines.connection import Connection
 from pipelines.errors import ConfigurationError
 from pipelines.lake.place import Lake
 from pipelines.settings import Place
-from pipelines.warehouse import columns, connect, lacking, writing
+from pipelines.warehouse import columns, connect, lacking, make_schema, writing
 
 Step = Callable[[Connection], None]
 
@@ -101,7 +101,7 @@ def _make(lake: Lake) -> None:
 
 
 def _note(connection: Connection, number: int) -> None:
-    connection.execute(f"create schema if not exists {tables.DATASET}")
+    make_schema(connection, tables.DATASET)
     connection.execute(f"create table if not exists {_WHERE} (version integer not null)")
     connection.execute(f"delete from {_WHERE}")
     connection.execute(f"insert into {_WHERE} values ($1)", [number])

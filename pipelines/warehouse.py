@@ -181,6 +181,13 @@ def columns(connection: Connection, table: str) -> set[str]:
         return set()
 
 
+def make_schema(connection: Connection, name: str) -> None:
+    """Make a schema unless it is there: PostgreSQL would ask for the right to in either case."""
+    there = "select 1 from information_schema.schemata where schema_name = $1"
+    if not connection.execute(there, [name]).fetchone():
+        connection.execute(f"create schema {name}")
+
+
 def index(place: Place) -> None:
     """Index the keys that conversations are looked up by; DuckDB is quick without."""
     if isinstance(place, Path | Lake):

@@ -1,19 +1,32 @@
 """What is put aside is loaded, of whatever size its rows are."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable
+import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from pipelines import chunk
 from pipelines.cursor import Cursor
 from pipelines.loader import Loader
 from pipelines.news import news
 from pipelines.okchat.rows import interpret_rows
+from pipelines.reader import Reader
 from pipelines.spool import Spool
 from pipelines.warehouse import NOTHING_KNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from conftest import MakeWorld, Simulate
+    from project import Project
+
+    from pipelines.batch import Batch
 
 BEGAN = datetime(2024, 1, 2, tzinfo=UTC)
 KB, MB = 2**10, 2**20
@@ -82,3 +95,36 @@ def test_what_was_put_aside_is_known(tmp_path: Path) -> None:
     ).table["conversation_id"]
     assert spool.holds(ids)
     assert not spool.holds(others)
+
+
+def test_no_certificate_is_loaded_ahead_of_its_rows(
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OKChat's are put aside when GPTBots' are loaded, as OKChat was ready first."""
+    project.configure(simulate(make_world(bots={"support": 130}, chatbots={"website": 500})))
+    monkeypatch.setattr("pipelines.run.CHUNK_ROWS", 600)
+    monkeypatch.setattr("pipelines.reader.READY_ROWS", 600)
+    monkeypatch.setattr("pipelines.run.SPOOLED_ROWS", 100)
+    in_order, take, load = chunk.chunks, Reader.take, Loader.load
+    monkeypatch.setattr(
+        "pipelines.run.chunks",
+        lambda taken: sorted(in_order(taken), key=lambda chunk: chunk.source, reverse=True),
+    )
+    loaded = []
+
+    def take_all(reader: Reader, *given: Any) -> Any:  # noqa: ANN401 - as it is
+        time.sleep(2)  # both are ready by then
+        return take(reader, *given)
+
+    def noted(loader: Loader, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        certificates = batch.rest.get("sync_windows")
+        loaded.append((name, set(certificates["source"].to_pylist()) if certificates else set()))
+        load(loader, name, batch, cursors)
+
+    monkeypatch.setattr(Reader, "take", take_all)
+    monkeypatch.setattr(Loader, "load", noted)
+    assert project.sync().complete
+    assert loaded == [("gptbots", {"gptbots"}), ("okchat", {"okchat"})]

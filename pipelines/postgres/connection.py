@@ -14,7 +14,9 @@ from pipelines.postgres.server import Server
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
-_SETTINGS = "-c TimeZone=UTC -c idle_session_timeout=0"
+# A machine that vanished lets go of its lock within a minute, not in two hours.
+_KEPT = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+_SETTINGS = f"-c TimeZone=UTC -c idle_session_timeout=0 {_KEPT}"
 _READ_ONLY = "-c default_transaction_read_only=on"
 # Of tables that were just made it takes few rows for granted, and a loop in a loop for cheap: one
 # of 20,000 in 20,000 took half a minute. A scan of both never takes long.

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pipelines.postgres.server import Server
 
 TARGET = "postgres"
+# Two builds of a mart are apart by a rename, which waits for those who read it, and lets others
+# wait that long.
+_WAIT = "-c lock_timeout=10s"
 _OF_LIBPQ = {
     "channel_binding": "PGCHANNELBINDING",
-    "options": "PGOPTIONS",
     "sslcert": "PGSSLCERT",
     "sslcrl": "PGSSLCRL",
     "sslkey": "PGSSLKEY",
@@ -28,4 +30,5 @@ def variables(server: Server) -> Mapping[str, str]:
         "CONVOY_POSTGRES_PASSWORD": password,
         "CONVOY_POSTGRES_DATABASE": server.database,
         **{_OF_LIBPQ[name]: value for name, value in server.options if name in _OF_LIBPQ},
+        "PGOPTIONS": f"{dict(server.options).get('options', '')} {_WAIT}".strip(),
     }

@@ -7,6 +7,18 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 FIELDS = ("host", "port", "username", "password", "database", "connect_timeout")
 """What a table of credentials may hold."""
+OPTIONS = {
+    "channel_binding",
+    "connect_timeout",
+    "options",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "target_session_attrs",
+}
+"""What an address may hold behind its `?`: libpq's, none of them a secret."""
 _SCHEMES = ("postgresql", "postgres")
 _WRONG = 'is no address; write it like "postgresql://user:password@host:5432/database"'
 
@@ -50,13 +62,16 @@ def of_text(value: object) -> Mapping[str, object]:
         raise ValueError(_WRONG) from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(_WRONG)
+    options = parse_qsl(parts.query)
+    if unknown := sorted({name for name, _ in options} - OPTIONS):
+        raise ValueError(f"bears {', '.join(unknown)} behind its ?; take that out")
     found = {
         "host": parts.hostname,
         "port": port,
         "username": unquote(parts.username or "") or None,
         "password": unquote(parts.password or "") or None,
         "database": unquote(parts.path.removeprefix("/")) or None,
-        "options": tuple(parse_qsl(parts.query)),
+        "options": tuple(options),
     }
     return {name: part for name, part in found.items() if part is not None}
 

@@ -119,7 +119,9 @@ class PostgresProject(Project):
     def await_alone(self) -> None:
         """Wait until the server has noticed that nobody is connected any more."""
         others = "select 1 from pg_stat_activity where datname = %s"
+        until = time.monotonic() + 60
         while self.server.ask("postgres", others, self.database):
+            assert time.monotonic() < until, "somebody is still connected"
             time.sleep(0.02)
 
     def rows(self, query: str, *parameters: object) -> list[Row]:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from project import assert_equal_to_truth, ids
 
+from pipelines import tables
 from pipelines.check import check_warehouse
 from pipelines.errors import ConfigurationError, WarehouseFailed
 from pipelines.lock import locked
+from pipelines.postgres.server import of_text
 from pipelines.query import QueryFailed
 from pipelines.query import run as query
 from pipelines.verify import verify
@@ -31,6 +34,17 @@ WRITING = (
     "do $$ begin set transaction read write; delete from chat.conversations; end $$",
     "do $$ begin commit; delete from chat.conversations; end $$",
     "select nothing",
+    "copy (select 1) to program 'true'",
+    "select 1) as asked) to program 'true' --",
+    "commit",
+    "begin",
+    "checkpoint",
+    "notify somebody",
+    "lock table chat.conversations in access exclusive mode",
+    "with gone as (delete from chat.conversations returning 1) select * from gone",
+    "",
+    ";",
+    "-- nothing",
 )
 
 
@@ -132,3 +146,56 @@ def test_a_database_that_cant_hold_any_text_is_refused(project: PostgresProject)
         locked(project.settings(need_bots=False)),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "table", ["chat.conversations", "marts.conversations", "staging.stg_bills"]
+)
+def test_somebody_else_s_tables_are_left_alone(
+    table: str, make_world: MakeWorld, simulate: Simulate, project: PostgresProject
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 3})))
+    schema = table.split(".", maxsplit=1)[0]
+    project.server.ask(project.database, f"create schema {schema}")
+    project.server.ask(project.database, f"create table {table} (mine) as select 'precious'")
+    assert f"holds {table}" in check_warehouse(project.settings()).message
+    refused = run(project, "-m", "pipelines", "sync")
+    assert (refused.returncode, table in refused.stderr) == (2, True), refused.stderr
+    assert project.rows(f"from {table}") == [{"mine": "precious"}]
+    assert not project.rows("select 1 from pg_namespace where nspname = 'chat_staging'")
+
+
+def test_a_user_without_rights_is_told_before_anything_is_written(
+    project: PostgresProject,
+) -> None:
+    password = PASSWORD.replace("'", "''")
+    project.server.ask("postgres", f"create role weak login password '{password}'")
+    project.server.ask(project.database, "create schema chat")
+    project.place(username="weak")
+    found = check_warehouse(project.settings(need_bots=False))
+    assert found.message.startswith("weak may not create schemas in")
+    assert found.mend == f"grant it create on database {project.database}"
+
+
+def test_a_first_sync_that_died_before_its_indexes_has_them_after_the_next(
+    make_world: MakeWorld,
+    simulate: Simulate,
+    project: PostgresProject,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make_world(bots={"support": 3})
+    project.configure(simulate(world))
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.warehouse.index", lambda _: None)
+        assert project.sync().complete
+    world.advance(timedelta(minutes=3))
+    world.begin("support")
+    assert project.sync().complete
+    indexed = project.rows("select tablename from pg_indexes where indexname = tablename || '_key'")
+    assert {row["tablename"] for row in indexed} == {table.name for table in tables.READ}
+
+
+def test_an_address_may_hold_no_secret_behind_its_question_mark() -> None:
+    with pytest.raises(ValueError, match="bears password behind its") as told:
+        of_text("postgresql://weak@host/w?password=secret&sslmode=prefer")
+    assert "secret" not in str(told.value)

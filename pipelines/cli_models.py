@@ -28,7 +28,7 @@ def build(
     from pipelines import output
     from pipelines import sync as run
 
-    with held() as configured:
+    with held(on_spark=True) as configured:
         built = run.build_models(configured, full_refresh=full_refresh)
     output.say(f"{built.models} models built in {built.seconds:.1f} s")
 
@@ -66,8 +66,11 @@ def docs(
 
 
 @contextmanager
-def held() -> Iterator["Settings"]:
-    """Hold the warehouse that is configured; there must be one."""
+def held(*, on_spark: bool = False) -> Iterator["Settings"]:
+    """Hold the warehouse that is configured; there must be one.
+
+    Of a lakehouse only what is done on Spark can be, and where one is configured.
+    """
     from pipelines import settings
     from pipelines.lake.place import MODELS_ELSEWHERE, Lake
     from pipelines.lock import locked
@@ -77,7 +80,7 @@ def held() -> Iterator["Settings"]:
     if not exists(configured.warehouse):
         message = f"there is no warehouse at {configured.warehouse} yet; run `convoy sync` first"
         raise ConvoyError(message)
-    if isinstance(configured.warehouse, Lake):
+    if isinstance(configured.warehouse, Lake) and not (on_spark and configured.spark):
         raise ConvoyError(MODELS_ELSEWHERE)
     with locked(configured):
         yield configured

@@ -133,6 +133,7 @@ class Settings(BaseModel):
     publish: Path = Field(default_factory=_published)
     publish_parquet: bool = False
     time_zone: str = "UTC"
+    spark: str | None = None
     notify_command: str | None = None
     notify_webhook: SecretStr | None = None
     shard: Shard | None = None
@@ -187,6 +188,7 @@ _LAKE = ("destination", "filesystem", "bucket_url")
 _PUBLISH = ("publish", "path")
 _PARQUET = ("publish", "parquet")
 _TIME_ZONE = ("models", "time_zone")
+_SPARK = ("models", "spark")
 _NOTIFY_COMMAND = ("schedule", "notify_command")
 _NOTIFY_WEBHOOK = settings_faults.NOTIFY_WEBHOOK
 SHAPE: settings_faults.Shape = {
@@ -207,7 +209,7 @@ SHAPE: settings_faults.Shape = {
         "filesystem": {"bucket_url": None},
     },
     "publish": {"path": None, "parquet": None},
-    "models": {"time_zone": None},
+    "models": {"time_zone": None, "spark": None},
     "schedule": {"notify_command": None, "notify_webhook": None},
     "privacy": dict.fromkeys(Privacy.model_fields),
 }
@@ -322,6 +324,10 @@ def _time_zone(given: Given) -> str:
     return _read(given, _TIME_ZONE, settings_values.time_zone, usual="UTC")
 
 
+def _spark(given: Given) -> str | None:
+    return _optional(given, _SPARK, settings_values.spark)
+
+
 def _notify_command(given: Given) -> str | None:
     return _optional(given, _NOTIFY_COMMAND, settings_values.command)
 
@@ -376,6 +382,7 @@ _READERS: dict[str, Callable[[Given], object]] = {
     "publish": _publish,
     "publish_parquet": _publish_parquet,
     "time_zone": _time_zone,
+    "spark": _spark,
     "notify_command": _notify_command,
     "notify_webhook": _notify_webhook,
     "privacy": _privacy,

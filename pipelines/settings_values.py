@@ -29,6 +29,7 @@ _LONGEST = timedelta(days=36_500)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 _URL = re.compile(r"https?://[^/?#\\]+(/[^?#\\]*)?", re.IGNORECASE)
 _WEBHOOK = re.compile(r"https?://[^/?#@\\]+([/?][^#]*)?", re.IGNORECASE)
+_SPARK = re.compile(r"sc://[^/?#@;\s]+/?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+]+:")
 
 
@@ -91,6 +92,14 @@ def command(value: object) -> str:
         raise ValueError("has a quote that does not end; close it") from None
     if not words or "\0" in text:
         raise ValueError('is no command; write it like "/usr/local/bin/tell-the-team --urgent"')
+    return text
+
+
+def spark(value: object) -> str:
+    """Read where Spark Connect listens."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not _SPARK.fullmatch(text) or not _has_host(text):
+        raise ValueError('is no address of Spark Connect; write it like "sc://localhost:50051"')
     return text
 
 

@@ -132,6 +132,11 @@ def build_models(settings: Settings, *, full_refresh: bool = False) -> "Built":
     """
     from pipelines import models  # noqa: PLC0415 - dbt costs a second and is often not needed
 
+    if isinstance(settings.warehouse, Lake) and settings.spark:
+        from pipelines.lake import models as of_lake  # noqa: PLC0415 - as above
+
+        zone = settings.time_zone
+        return of_lake.build(settings.warehouse, settings.spark, settings.work, zone=zone)
     with building(settings) as anew:
         return models.build(
             settings.warehouse,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from engines.spark import Spark
     from playwright.sync_api import Browser
 
 # Found failures are printed; nothing is timed, and nothing is kept between runs.
@@ -71,6 +72,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     return Project(folder)
+
+
+@pytest.fixture
+def sail(tmp_path: Path) -> Iterator[Spark]:
+    """Sail, with workers of its own; required where CONVOY_SPARK says so."""
+    if os.environ.get("CONVOY_SPARK") != "required":
+        pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+        pytest.importorskip("pysail", reason="Sail is not installed")
+    from engines import spark as engine  # noqa: PLC0415 - of an extra
+
+    with engine.sail(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

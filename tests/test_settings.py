@@ -218,6 +218,7 @@ KEYS: dict[str, tuple[str, str, Callable[[Settings], object], object, object]] =
         "b.duckdb",
     ),
     "publish.path": ("out/p.duckdb", "q.duckdb", lambda s: s.publish.name, "p.duckdb", "q.duckdb"),
+    "models.spark": ("sc://one:1", "sc://two:2", lambda s: s.spark, "sc://one:1", "sc://two:2"),
     "models.time_zone": ("Asia/Tokyo", "UTC", lambda s: s.time_zone, "Asia/Tokyo", "UTC"),
     "publish.parquet": ("true", "false", lambda s: s.publish_parquet, True, False),
 }
@@ -530,6 +531,7 @@ BAD_VALUES = [
     ("destination.duckdb.credentials", '"intermediate.db"', "would hide the schema 'intermediate'"),
     ("publish.path", '"."', "is a folder, not a file; add a file name"),
     ("publish.path", '"marts.duckdb"', "would hide the schema 'marts'"),
+    ("models.spark", '"http://host:1"', "is no address of Spark Connect; write it like"),
     ("models.time_zone", '"Mars"', "is no time zone; write it like"),
     ("models.time_zone", '"/etc/passwd"', "is no time zone; write it like"),
     ("publish.parquet", '"maybe"', "is neither true nor false; write one of them"),

@@ -9,7 +9,7 @@ from pipelines import tables
 from pipelines.lake import delta
 from pipelines.lake.place import Lake
 
-_LAYOUT = pa.schema([pa.field("version", pa.int32(), nullable=False)])
+_LAYOUT = pa.schema([("version", pa.int32())])
 
 
 def begin(lake: Lake, version: int) -> None:
@@ -34,8 +34,11 @@ def note_version(lake: Lake, version: int) -> None:
 
 
 def _stored(table: tables.Table) -> pa.Schema:
-    """Return the schema with columns that may be null, but for the key."""
-    return pa.schema([field.with_nullable(field.name not in table.key) for field in table.schema])
+    """Return the schema with columns that may be null, also those of the key.
+
+    Files that a merge writes say so of each column; Sail reads none that the table forbids it.
+    """
+    return pa.schema([field.with_nullable(True) for field in table.schema])  # noqa: FBT003 - Arrow's
 
 
 def note(lake: Lake, audit: Mapping[str, pa.Table]) -> None:

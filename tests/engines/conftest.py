@@ -44,18 +44,6 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def sail(tmp_path: Path) -> Iterator[Spark]:
-    """Sail, with workers of its own; required where CONVOY_SPARK says so."""
-    if os.environ.get("CONVOY_SPARK") != "required":
-        pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
-        pytest.importorskip("pysail", reason="Sail is not installed")
-    from engines import spark as engine  # noqa: PLC0415 - of an extra
-
-    with engine.sail(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
 def apache_spark(tmp_path: Path) -> Iterator[Spark]:
     """Apache Spark as a cluster, where SPARK_HOME is; fetched where CONVOY_SPARK requires it."""
     home = os.environ.get("SPARK_HOME")

@@ -122,14 +122,18 @@ def _synced(project: Project, name: str) -> Stage:
     assert project.sync(yes=True).complete
     warehouse = project.folder / f"{name}.duckdb"
     shutil.copyfile(project.warehouse, warehouse)
-    models.build(warehouse, project.folder / name, zone=ZONE, full_refresh=True)
+    return Stage(warehouse, marts_of(warehouse, project.folder / name))
+
+
+def marts_of(warehouse: Path, work: Path) -> Marts:
+    """Build all rows of the marts with DuckDB, and return them."""
+    models.build(warehouse, work, zone=ZONE, full_refresh=True)
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        marts = {
+        return {
             mart: rows_of(connection.execute(f"from marts.{mart}").to_arrow_table())
             for (mart,) in connection.execute(_MARTS).fetchall()
         }
-    return Stage(warehouse, marts)
 
 
 _MARTS = "select table_name from information_schema.tables where table_schema = 'marts'"

@@ -1,4 +1,5 @@
-{{ config(materialized='view') }}
+{# A lakehouse has tables alone: no reader would find a view. #}
+{{ config(materialized='table' if env_var('CONVOY_SPARK_MARTS', '') else 'view') }}
 
 with conversations as (
     select * from {{ ref('stg_conversations') }}

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from upstream import swept
 
+from pipelines.errors import NotCertified
 from pipelines.okchat.walk import next_page
 from pipelines.simulator import Knobs, Simulator, World
 
@@ -108,5 +109,10 @@ def nothing_is_lost(rows: int, plan: list[list[Happening]], knobs: Knobs, size: 
     world = World.seeded(7, chatbots={"web": rows})
     with Simulator(world, knobs) as upstream:
         upstream.on_request = disturbing(world, plan)
-        found = swept(upstream, "web", size)
+        try:
+            found = swept(upstream, "web", size)
+        except NotCertified as refused:
+            # Things can happen so that no page number seems to mean anything: then that is told.
+            assert "page 2 is page 1 again" in str(refused)  # noqa: PT017 - most are not refused
+            return
     assert {str(row["id"]) for row in world.truth("okchat")} <= found

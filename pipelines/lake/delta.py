@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FILES = 64
-"""So many files a table may have before they are put together."""
+"""So many small files a table may have before they are put together."""
+SMALL = 16 * 2**20
+"""Bytes of a file from which on it is not small."""
 PATIENCE = 600.0
 """Seconds after which a write that others always forestall is given up."""
 _MISSING = (
@@ -120,7 +122,8 @@ def tidy(lake: Lake, name: str) -> None:
     What readers have open stays there until someone vacuums the table.
     """
     table = library().DeltaTable(lake.table(name))
-    if len(table.file_uris()) > FILES:
+    sizes = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
+    if sum(size < SMALL for size in sizes) > FILES:
         with suppress(library().exceptions.CommitFailedError):  # the next one will
             table.optimize.compact()
 

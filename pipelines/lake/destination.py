@@ -101,7 +101,8 @@ class _Client(FilesystemClient):
         self, table_name: str, pipeline_name: str | None = None
     ) -> Iterator[tuple[str, list[str]]]:
         """List states and schemas; what a broken disk left of one is as if it were not there."""
-        for path, parts in super()._list_dlt_table_files(table_name, pipeline_name):
+        of: Any = pipeline_name  # dlt says that it is a text, and has it None by default
+        for path, parts in super()._list_dlt_table_files(table_name, of):
             if _is_whole(path):
                 yield path, parts
 

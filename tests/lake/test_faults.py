@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import json
 import signal
 import subprocess
 import sys
@@ -12,12 +14,11 @@ import pytest
 from project import assert_equal_to_truth
 
 from lake.lakehouse import environment
-from pipelines import query, tables
-from pipelines.lake import delta, place, write
+from pipelines import query, status, tables, upgrade
+from pipelines.lake import delta, place, steps, write
+from pipelines.warehouse import translated
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import MakeWorld, Simulate
 
     from lake.lakehouse import LakeProject
@@ -238,3 +239,66 @@ def test_a_write_that_others_forestall_is_given_up_once(world: World, project: L
     assert done.stderr.count("tried") <= len(tables.READ)  # dlt has written two tables at once
     assert project.sync().complete
     assert_equal_to_truth(project, world)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("lake/chat/conversations/part.parquet", "the disk that holds "),
+        (None, "the disk that holds "),
+        ("work/dlt/rows.parquet", "work/dlt/rows.parquet: No space left"),
+    ],
+)
+def test_a_full_disk_is_named(file: str | None, told: str, project: LakeProject) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", file and str(project.folder / file))
+    assert told in str(translated(full, project.lake))
+
+
+def test_status_tells_of_any_worker_that_was_interrupted(
+    world: World, project: LakeProject
+) -> None:
+    def interrupted() -> bool:
+        return status.status(project.settings(), []).interrupted
+
+    assert not interrupted()
+    left = (
+        project.settings().work.parent / "2_of_4/dlt/convoy_2_of_4/load/normalized/1/rows.parquet"
+    )
+    left.parent.mkdir(parents=True)
+    left.touch()
+    assert interrupted()
+    assert world.accounts
+
+
+@pytest.mark.parametrize("command", [("verify",), ("backfill", "--from", "2020-01-01")])
+def test_a_shard_is_all_that_a_command_reads(
+    command: tuple[str, ...], world: World, project: LakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges = () if command[0] == "verify" else ("--to", f"{world.now:%Y-%m-%d}", "--no-models")
+    read = []
+    for shard in ("1/2", "2/2"):
+        monkeypatch.setenv("CONVOY_SHARD", shard)
+        done = project.run(*command, *ranges, "--json")
+        assert done.returncode == 0, done.stderr
+        read.append([bot["bot"] for bot in json.loads(done.stdout)["bots"]])
+    assert sorted(bot for bots in read for bot in bots) == ["support", "website"]
+    monkeypatch.setenv("CONVOY_SHARD", "3/2")
+    assert project.run(*command, *ranges).returncode == 2
+
+
+def test_each_step_to_a_later_version_says_what_it_does_to_a_lakehouse() -> None:
+    assert len(steps.STEPS) == len(upgrade.STEPS)
+
+
+def test_a_lakehouse_of_an_earlier_version_goes_through_each_step_once(
+    world: World, project: LakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(upgrade, "STEPS", (*upgrade.STEPS, lambda _: None, lambda _: None))
+    later = (lambda lake: done.append(f"2 {lake}"), lambda lake: done.append(f"3 {lake}"))
+    monkeypatch.setattr(steps, "STEPS", (*steps.STEPS, *later))
+    for _ in range(2):
+        assert project.sync().complete
+    assert done == [f"2 {project.lake}", f"3 {project.lake}"]
+    assert project.rows("select max(version) as n from chat.layout") == [{"n": 3}]
+    assert world.accounts

@@ -49,14 +49,14 @@ def read(value: object) -> Lake:
     if parts.netloc or parts.query or parts.fragment:
         raise ValueError(_WRONG)
     path = unquote(parts.path) if parts.scheme else text
-    return Lake(folder=_resolved(Path(path).expanduser()))
+    return Lake(folder=_resolved(Path(path)))
 
 
 def _resolved(folder: Path) -> Path:
     """Return where a folder is, whichever way leads to it."""
     try:
-        found = folder.resolve()
-    except (OSError, RuntimeError):  # links that go round
+        found = folder.expanduser().resolve()
+    except (OSError, RuntimeError):  # links that go round, or nobody's home
         raise ValueError(_WRONG) from None
     if any(sign in str(found) for sign in _NOT_READ):
         raise ValueError(f"is {found}; choose a path without any of {' '.join(_NOT_READ)}")

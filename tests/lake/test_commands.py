@@ -195,7 +195,9 @@ def test_a_column_that_is_new_is_made(world: World, project: LakeProject) -> Non
     assert world.accounts
 
 
-@pytest.mark.parametrize("text", ["", " ", "s3://bucket/lake", "file://host/lake", "ftp:x", "~no.body/lake", 7])
+@pytest.mark.parametrize(
+    "text", ["", " ", "s3://bucket/lake", "file://host/lake", "ftp:x", "~no.body/lake", 7]
+)
 def test_what_is_no_folder_is_told(text: object) -> None:
     with pytest.raises(ValueError, match='like "lake"'):
         place.read(text)

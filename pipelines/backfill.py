@@ -8,7 +8,7 @@ from functools import partial
 from pipelines import http
 from pipelines.errors import ConfigurationError
 from pipelines.gptbots.windows import Window, milliseconds
-from pipelines.jobs import BotName, GptbotsTask, Task, names
+from pipelines.jobs import BotName, GptbotsTask, Task, chosen, names
 from pipelines.lock import locked
 from pipelines.okchat.scan import Sweep
 from pipelines.outcome import Outcome
@@ -67,7 +67,7 @@ def _named(settings: Settings, bots: Collection[str]) -> list[BotName]:
         raise ConfigurationError(
             f"no bot named {', '.join(unknown)} is configured; there are: {there}"
         )
-    return [name for name in configured if not bots or name.bot in bots]
+    return [name for name in chosen(settings, ()) if not bots or name.bot in bots]
 
 
 def _read(task: Task, since: datetime, until: datetime) -> AsyncIterator[Reading]:

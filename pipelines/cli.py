@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pipelines import cli_models, cli_sync
-from pipelines.cli_shared import AsJson, Source, Yes, finish, stopping
+from pipelines.cli_shared import AsJson, Shard, Source, Yes, configured, finish, stopping
 from pipelines.errors import ConvoyError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def backfill(
         list[str] | None, typer.Option(help="Only this bot; may be given again.")
     ] = None,
     no_models: Annotated[bool, typer.Option("--no-models", help="Load only.")] = False,
+    shard: Shard = None,
     as_json: AsJson = False,
 ) -> None:
     """Read a range of time again, at any time, and load what differs.
@@ -67,14 +68,12 @@ def backfill(
     the whole list is read.
     """
     from pipelines import backfill as run
-    from pipelines import output, settings
+    from pipelines import output
 
-    configured = settings.load()
+    chosen = configured(shard)
     start, end = _moment(since, "--from"), _moment(until, "--to")
     with stopping(), output.progress(quiet=as_json) as tell:
-        outcome = run.backfill(
-            configured, start, end, bots=bot or (), models=not no_models, tell=tell
-        )
+        outcome = run.backfill(chosen, start, end, bots=bot or (), models=not no_models, tell=tell)
     finish(outcome, as_json=as_json)
 
 
@@ -85,6 +84,7 @@ def verify(
     source: Annotated[
         list[Source] | None, typer.Option(help="Only this source; may be given again.")
     ] = None,
+    shard: Shard = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare all history with the APIs and name what is missing, stale or deleted.
@@ -94,13 +94,13 @@ def verify(
     row. Without --repair nothing is written. Ends with 1 where something differs or can't be
     told.
     """
-    from pipelines import output, settings
+    from pipelines import output
     from pipelines import verify as run
 
-    configured = settings.load()
+    chosen = configured(shard)
     sources = [s.value for s in source or ()]
     with stopping(), output.progress(quiet=as_json) as tell:
-        found = run.verify(configured, repair=repair, yes=yes, sources=sources, tell=tell)
+        found = run.verify(chosen, repair=repair, yes=yes, sources=sources, tell=tell)
     if as_json:
         output.print_json(found.as_json())
     else:

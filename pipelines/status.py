@@ -8,6 +8,7 @@ from typing import Any
 from pipelines import built, due, publish, upgrade, warehouse
 from pipelines.connection import Connection
 from pipelines.cursor import stored_cursors
+from pipelines.lake.place import Lake
 from pipelines.settings import Place, Settings
 
 
@@ -77,8 +78,15 @@ def status(settings: Settings, configured: Iterable[tuple[str, str]]) -> Status:
         bots=[found[key] for key in sorted(found)],
         models_current=models_current,
         published_at=publish.published_at(settings),
-        interrupted=any(settings.work.glob("dlt/convoy/*/*/*/*.parquet")),
+        interrupted=_is_interrupted(settings),
     )
+
+
+def _is_interrupted(settings: Settings) -> bool:
+    """Tell whether packages were left; of a lakehouse by a worker of any shard on this machine."""
+    of_any = isinstance(settings.warehouse, Lake)
+    works = settings.work.parent.glob("*") if of_any else [settings.work]
+    return any(any(work.glob("dlt/convoy*/*/*/*/*.parquet")) for work in works)
 
 
 def _bots(connection: Connection) -> dict[tuple[str, str], BotStatus]:

@@ -27,7 +27,10 @@ def _forget_what_describes_bots(connection: Connection) -> None:
 
 
 STEPS: tuple[Step, ...] = (_forget_what_describes_bots,)
-"""What leads from each version to the next; none is ever taken out or changed."""
+"""What leads from each version to the next; none is ever taken out or changed.
+
+Each has its like for a lakehouse, in `lake/steps.py`.
+"""
 
 
 def refuse_newer(connection: Connection, place: Place) -> None:
@@ -69,7 +72,7 @@ def carry_on(place: Place) -> None:
             was.
     """
     if isinstance(place, Lake):
-        _make(place)  # there were no lakehouses yet when the steps so far were needed
+        _carry_on_lake(place)
         return
     with connect(place) as connection:
         refuse_newer(connection, place)
@@ -79,6 +82,20 @@ def carry_on(place: Place) -> None:
                 _note(connection, number)
         with _transaction(connection):
             _complete(connection)
+
+
+def _carry_on_lake(lake: Lake) -> None:
+    """Likewise; a step that was killed before its number was noted is done again."""
+    from pipelines.lake import steps, write  # noqa: PLC0415 - of an extra
+
+    with connect(lake) as connection:
+        refuse_newer(connection, lake)
+        done = version(connection)
+    with writing(lake):
+        for number, step in enumerate(steps.STEPS[done:], done + 1):
+            step(lake)
+            write.note_version(lake, number)
+    _make(lake)
 
 
 def begin(place: Place) -> None:

@@ -107,10 +107,10 @@ def translated(error: BaseException, place: Place) -> ConvoyError:
     """Say in one sentence what an error of the database means to the user."""
     if isinstance(place, Path):
         return _of_file(error, place)
-    if isinstance(error, OSError):  # of the files that are loaded, here
-        return WarehouseFailed(f"{error.filename or 'the work folder'}: {error.strerror or error}")
     if isinstance(place, Lake):
         return _of_lake(error, place)
+    if isinstance(error, OSError):  # of the files that are loaded, here
+        return WarehouseFailed(f"{error.filename or 'the work folder'}: {error.strerror or error}")
     from pipelines.postgres import errors  # noqa: PLC0415 - seldom needed
 
     return errors.translated(error, place)
@@ -129,11 +129,19 @@ def _of_file(error: BaseException, path: Path) -> ConvoyError:
 
 def _of_lake(error: BaseException, lake: Lake) -> ConvoyError:
     message = (str(error).strip() or repr(error)).splitlines()[0]
+    if isinstance(error, OSError) and error.filename and not _lies_in(lake, error.filename):
+        return WarehouseFailed(f"{error.filename}: {error.strerror or error}")
     if "No space left" in str(error):
-        return WarehouseFailed(f"the disk that holds {lake} is full; make room and sync again")
+        return WarehouseFailed(
+            f"the disk that holds {lake} or .convoy is full; make room and sync again"
+        )
     if type(error).__name__ == "CommitFailedError":
         return WarehouseBusy(f"others write to {lake} all the time; try again later")
     return WarehouseFailed(f"{lake}: {message}")
+
+
+def _lies_in(lake: Lake, file: str | bytes | int) -> bool:
+    return isinstance(file, str) and Path(file).is_relative_to(lake.folder)
 
 
 def known(connection: Connection, source: str, ids: pa.Array) -> Known:

@@ -1,9 +1,13 @@
 """A lakehouse as its readers see it: DuckDB in memory, with a view for each Delta table."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -63,7 +67,7 @@ def _lacking(opened: duckdb.DuckDBPyConnection, schema: pa.Schema, read: str) ->
 
 
 def _text(value: str) -> str:
-    return "'" + value.removeprefix("file://").replace("'", "''") + "'"
+    return "'" + unquote(value.removeprefix("file://")).replace("'", "''") + "'"
 
 
 def _show_states(opened: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -80,10 +84,21 @@ def _show_states(opened: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
 
 def _states(lake: Lake) -> Iterator[dict[str, Any]]:
+    """Yield each pipeline's newest state that can be read; an older one costs reading again."""
     folder = lake.dataset / _STATES
-    newest: dict[str, tuple[str, str]] = {}
+    found: defaultdict[str, list[tuple[str, Path]]] = defaultdict(list)
     for file in folder.glob("*__*__*.jsonl") if folder.is_dir() else ():
         pipeline, load_id, _ = file.stem.rsplit("__", 2)
-        newest[pipeline] = max(newest.get(pipeline, ("", "")), (load_id, file.name))
-    for _, name in newest.values():
-        yield json.loads((folder / name).read_text(encoding="utf-8"))
+        found[pipeline].append((load_id, file))
+    for files in found.values():
+        states = (state_in(file) for _, file in sorted(files, reverse=True))
+        yield from islice(filter(None, states), 1)
+
+
+def state_in(file: Path) -> dict[str, Any] | None:
+    """Return what dlt has written to a file, None where it is not whole or gone by now."""
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, FileNotFoundError):
+        return None
+    return state if isinstance(state, dict) else None

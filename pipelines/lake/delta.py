@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FILES = 64
-"""So many files a table may have before they are put together."""
+"""So many small files a table may have before they are put together."""
+SMALL = 16 * 2**20
+"""Bytes of a file from which on it is not small."""
 PATIENCE = 600.0
 """Seconds after which a write that others always forestall is given up."""
 _MISSING = (
     "the warehouse is a lakehouse and deltalake is not installed; pip install 'convoy-etl[lake]'"
 )
-_OLDER = {
-    # As `news.py` has it: one that was gone may come back as it was before.
-    tables.CONVERSATIONS.name: (
-        "source.last_activity_at >= target.last_activity_at or target.deleted_at is not null"
-    ),
-}
+_NOT_OLDER = "(target.{0} is null or source.{0} >= target.{0})"
+# As `news.py` has it: one that was gone may come back as it was before, if it was seen since.
+_NOT_GONE = """
+    case
+        when target.deleted_at is null then source.last_activity_at >= target.last_activity_at
+        else source.last_activity_at > target.last_activity_at
+            or source.observed_at > target.deleted_at
+    end
+"""
 
 
 def library() -> Any:  # noqa: ANN401 - a module
@@ -67,7 +72,8 @@ def make(lake: Lake, name: str, schema: pa.Schema) -> None:
 def _make(lake: Lake, name: str, schema: pa.Schema) -> None:
     table = opened(lake, name)
     if table is None:
-        library().DeltaTable.create(lake.table(name), schema)
+        # Another worker may be quicker.
+        library().DeltaTable.create(lake.table(name), schema, mode="ignore")
         return
     there = set(table.schema().to_arrow().names)
     if missing := [field for field in schema if field.name not in there]:
@@ -94,12 +100,20 @@ def write(lake: Lake, table: tables.Table, rows: pa.Table) -> None:
 def _merge(lake: Lake, table: tables.Table, rows: pa.Table) -> None:
     merge = merging(lake, table.name, rows, _same(table, rows))
     removed = next((n for n, c in table.columns.items() if "hard_delete" in c.hints), None)
+    no_older = _no_older(table)
     if removed:
-        merge = merge.when_matched_delete(predicate=f"source.{removed}")
+        merge = merge.when_matched_delete(predicate=f"source.{removed} and {no_older}")
     if table.strategy != "insert-only":
-        merge = merge.when_matched_update_all(predicate=_OLDER.get(table.name))
+        merge = merge.when_matched_update_all(predicate=no_older)
     unless = f"source.{removed} is distinct from true" if removed else None
     merge.when_not_matched_insert_all(predicate=unless).execute()
+
+
+def _no_older(table: tables.Table) -> str | None:
+    """Return when a row may take the place of the one that is there."""
+    if table is tables.CONVERSATIONS:
+        return _NOT_GONE
+    return _NOT_OLDER.format(table.newest_by) if table.newest_by else None
 
 
 def tidy(lake: Lake, name: str) -> None:
@@ -108,7 +122,8 @@ def tidy(lake: Lake, name: str) -> None:
     What readers have open stays there until someone vacuums the table.
     """
     table = library().DeltaTable(lake.table(name))
-    if len(table.file_uris()) > FILES:
+    sizes = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
+    if sum(size < SMALL for size in sizes) > FILES:
         with suppress(library().exceptions.CommitFailedError):  # the next one will
             table.optimize.compact()
 

@@ -1,13 +1,16 @@
 """The lakehouse as dlt's destination: its `filesystem`, whose tables are written by our merges."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.destination.exceptions import DestinationTerminalException
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.json import json
 from dlt.common.schema.typing import TLoaderMergeStrategy, TTableSchema
@@ -20,6 +23,7 @@ from dlt.destinations.impl.filesystem.filesystem import (
 
 from pipelines import tables
 from pipelines.lake import delta
+from pipelines.lake.connection import state_in
 from pipelines.lake.place import Lake
 
 _TABLES = {table.name: table for table in tables.ALL}
@@ -51,8 +55,17 @@ class MergeJob(ReferenceFollowupJob):
         table = _TABLES[self.load_table_name]
         files = [pq.read_table(path, schema=table.schema) for path in self.file_paths]
         lake = Lake(folder=Path(self._job_client.bucket_path))
-        delta.write(lake, table, pa.concat_tables(files))
+        try:
+            delta.write(lake, table, pa.concat_tables(files))
+        except delta.library().exceptions.CommitFailedError as conflict:
+            # dlt would begin again, four times; it was tried long enough.
+            raise DestinationTerminalException(str(conflict)) from conflict
         delta.tidy(lake, table.name)
+
+
+@cache  # what was written once is never changed
+def _is_whole(path: str) -> bool:
+    return state_in(Path(path)) is not None
 
 
 class _Client(FilesystemClient):
@@ -73,10 +86,25 @@ class _Client(FilesystemClient):
         return MergeJob if table.get("table_format") == "delta" else None
 
     def _write_to_json_file(self, filepath: str, data: DictStrAny) -> None:
-        """Write a state whole or not at all: half a one could be read by nobody."""
-        aside = f"{filepath}.{os.getpid()}"
-        self.fs_client.write_text(aside, json.dumps(data), encoding="utf-8")
-        os.replace(aside, filepath)  # noqa: PTH105 - dlt's paths are texts
+        """Write a state whole or not at all, until then where dlt looks for none."""
+        aside = Path(self.dataset_path) / f".tmp-{uuid4().hex}"
+        try:
+            with aside.open("w", encoding="utf-8") as stream:
+                stream.write(json.dumps(data))
+                stream.flush()
+                os.fsync(stream.fileno())
+            aside.replace(filepath)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _list_dlt_table_files(
+        self, table_name: str, pipeline_name: str | None = None
+    ) -> Iterator[tuple[str, list[str]]]:
+        """List states and schemas; what a broken disk left of one is as if it were not there."""
+        of: Any = pipeline_name  # dlt says that it is a text, and has it None by default
+        for path, parts in super()._list_dlt_table_files(table_name, of):
+            if _is_whole(path):
+                yield path, parts
 
 
 class Lakehouse(filesystem):

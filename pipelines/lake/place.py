@@ -9,6 +9,8 @@ from pipelines import tables
 
 MODELS_ELSEWHERE = "the models of a lakehouse are built by dbt on Spark, see docs/lakehouse.md"
 _WRONG = 'is no folder; write it like "lake" or "file:///data/lake"'
+_NOT_READ = "[]*?\\%"
+"""What Delta's library, or DuckDB's, takes for something else in the name of a folder."""
 _BUCKET = 'is a bucket, which is not supported yet; mount it, or write a folder like "lake"'
 
 
@@ -47,4 +49,15 @@ def read(value: object) -> Lake:
     if parts.netloc or parts.query or parts.fragment:
         raise ValueError(_WRONG)
     path = unquote(parts.path) if parts.scheme else text
-    return Lake(folder=Path(path).expanduser().absolute())
+    return Lake(folder=_resolved(Path(path)))
+
+
+def _resolved(folder: Path) -> Path:
+    """Return where a folder is, whichever way leads to it."""
+    try:
+        found = folder.expanduser().resolve()
+    except (OSError, RuntimeError):  # links that go round, or nobody's home
+        raise ValueError(_WRONG) from None
+    if any(sign in str(found) for sign in _NOT_READ):
+        raise ValueError(f"is {found}; choose a path without any of {' '.join(_NOT_READ)}")
+    return found

@@ -10,7 +10,10 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from conftest import MakeWorld, Simulate
+
     from lake.lakehouse import LakeProject
+    from pipelines.simulator import World
 
 
 @pytest.fixture
@@ -25,3 +28,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LakeProject:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     return LakeProject(folder)
+
+
+@pytest.fixture
+def world(make_world: MakeWorld, simulate: Simulate, project: LakeProject) -> World:
+    """A world that is loaded."""
+    made = make_world(bots={"support": 30}, chatbots={"website": 20})
+    project.configure(simulate(made))
+    assert project.sync().complete
+    return made

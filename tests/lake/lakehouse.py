@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from pipelines.lake.place import Lake
 from pipelines.warehouse import connect
 
 if TYPE_CHECKING:
-    from pipelines.simulator import Simulator
+    from pipelines.simulator import Simulator, World
 
 TESTS = Path(__file__).parent.parent
 Row = dict[str, Any]
@@ -69,3 +70,10 @@ class LakeProject(Project):
 def environment() -> dict[str, str]:
     """Return what a process of its own finds our code by."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS), *sys.path])}
+
+
+def begin_everywhere(world: World) -> None:
+    """Let a conversation begin with each bot, a second later."""
+    world.advance(timedelta(seconds=1), activity=False)
+    for name in world.accounts:
+        world.begin(name)

@@ -157,7 +157,9 @@ def test_an_older_version_replaces_no_newer_one(world: World, project: LakeProje
     assert world.accounts
 
 
-def test_many_small_files_become_few(world: World, project: LakeProject) -> None:
+def test_many_small_files_become_few(
+    world: World, project: LakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def files() -> int:
         table = delta.opened(project.lake, "sync_windows")
         assert table
@@ -167,9 +169,14 @@ def test_many_small_files_become_few(world: World, project: LakeProject) -> None
         project.rows("from chat.sync_windows limit 1"), tables.SYNC_WINDOWS.schema
     )
     count = project.count("sync_windows")
+    monkeypatch.setattr(delta, "FILES", 8)
     while files() <= delta.FILES:
         delta.write(project.lake, tables.SYNC_WINDOWS, rows)
         count += 1
+    with monkeypatch.context() as patched:  # all of them are large
+        patched.setattr(delta, "SMALL", 0)
+        delta.tidy(project.lake, "sync_windows")
+    assert files() == delta.FILES + 1
     write.note(project.lake, {"sync_windows": rows})
     assert files() < 3
     assert project.count("sync_windows") == count + 1
@@ -188,7 +195,9 @@ def test_a_column_that_is_new_is_made(world: World, project: LakeProject) -> Non
     assert world.accounts
 
 
-@pytest.mark.parametrize("text", ["", " ", "s3://bucket/lake", "file://host/lake", "ftp:x", 7])
+@pytest.mark.parametrize(
+    "text", ["", " ", "s3://bucket/lake", "file://host/lake", "ftp:x", "~no.body/lake", 7]
+)
 def test_what_is_no_folder_is_told(text: object) -> None:
     with pytest.raises(ValueError, match='like "lake"'):
         place.read(text)

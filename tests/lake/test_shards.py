@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conftest import MakeWorld, Simulate
 
     from lake.lakehouse import LakeProject
+    from pipelines.simulator import World
 
 KEYS = {
     "conversations": "source, conversation_id",
@@ -141,3 +142,19 @@ def test_two_workers_with_the_same_bots_work_twice_and_write_once(
         world.advance(timedelta(minutes=20))
         for name in world.accounts:
             world.begin(name)
+
+
+@pytest.mark.parametrize("command", [("verify",), ("backfill", "--from", "2020-01-01")])
+def test_a_shard_is_all_that_a_command_reads(
+    command: tuple[str, ...], world: World, project: LakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges = () if command[0] == "verify" else ("--to", f"{world.now:%Y-%m-%d}", "--no-models")
+    read = []
+    for shard in ("1/2", "2/2"):
+        monkeypatch.setenv("CONVOY_SHARD", shard)
+        done = project.run(*command, *ranges, "--json")
+        assert done.returncode == 0, done.stderr
+        read.append([bot["bot"] for bot in json.loads(done.stdout)["bots"]])
+    assert sorted(bot for bots in read for bot in bots) == ["support", "website"]
+    monkeypatch.setenv("CONVOY_SHARD", "3/2")
+    assert project.run(*command, *ranges).returncode == 2

@@ -56,10 +56,9 @@ def _opened(server: Server, settings: str) -> "dbapi.Connection":
     timeout = given.get("connect_timeout", _TIMEOUT)
     try:
         uri = server.address(options=options, connect_timeout=timeout, application_name="convoy")
-        opened: dbapi.Connection = dbapi.connect(uri, autocommit=True)
+        return dbapi.connect(uri, autocommit=True)
     except dbapi.Error as error:
         raise translated(error, server) from None
-    return opened
 
 
 class Result:

@@ -53,7 +53,8 @@ def _knock(remote: str) -> None:
 def _statements(lake: Lake) -> Iterator[str]:
     yield f"create schema if not exists {tables.DATASET}"
     for table in tables.ALL:
-        name, place = f"{tables.DATASET}.{table.name}", lake.table(table.name)
+        name = f"{tables.DATASET}.{table.name}"
+        place = lake.table(table.name).replace("\\", "\\\\").replace("'", "\\'")
         yield f"create table if not exists {name} using delta location '{place}'"
 
 

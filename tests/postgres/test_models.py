@@ -13,6 +13,7 @@ from project import ids
 
 from pipelines import models
 from pipelines.report import data as report
+from pipelines.sync import build_models
 from postgres.server import PASSWORD
 from postgres.test_crash import run
 
@@ -90,10 +91,11 @@ def test_marts_are_those_of_a_file(
     """Built on a database, and on a file into which is copied what it holds."""
     world, rng = make_world(bots=BOTS, chatbots=CHATBOTS), Random(3)  # noqa: S311 - a drawn world
     project.configure(simulate(world), gptbots=BOOKS, okchat=MESSAGES)
+    in_zone = project.settings().model_copy(update={"time_zone": ZONE})
     for stage in ("first", "second"):
         disturb(world, rng)
         assert project.sync(yes=True).complete
-        models.build(project.at, tmp_path, zone=ZONE)  # the second on top of the first
+        build_models(in_zone)  # the second on top of the first
         file = tmp_path / f"{stage}.duckdb"
         with duckdb.connect(str(file)) as connection:
             connection.execute("set TimeZone = 'UTC'")

@@ -214,7 +214,7 @@ GUARDS = [
     ),
     Guard(
         6, "the rows of another chatbot are not this one's",
-        reword("pipelines.live._UNSEEN", "and bot_id = ?", "and ? <> ''"),
+        reword("pipelines.live._UNSEEN", "and c.bot_id = $1", "and $1 <> ''"),
         another_chatbot, WRONGLY,
     ),
 ]  # fmt: skip

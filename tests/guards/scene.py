@@ -84,6 +84,7 @@ class Scene:
         """Do the same, and have it synced; only the bots that are named if any are."""
         self.open(**world, bots_configured=configured)
         self._templates.lay(repr((sorted(world.items()), configured)), self.project)
+        self.upstream.clear_log()
 
     def configure(
         self,

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 AHEAD = timedelta(hours=20)
 _LAST_STATE = """
-    select state from chat._dlt_pipeline_state
-    where pipeline_name = ? order by _dlt_load_id desc limit 1
+    select distinct on (pipeline_name) state
+    from chat._dlt_pipeline_state
+    order by pipeline_name, _dlt_load_id desc
 """
 
 # What is taken out.

@@ -1,46 +1,8 @@
-from __future__ import annotations
+"""Syncs into a database."""
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+# ruff: noqa: F401 - what is imported here is collected, with the fixtures beside it
 
-from project import assert_equal_to_truth
-
-if TYPE_CHECKING:
-    from conftest import MakeWorld, Simulate
-
-    from postgres.server import PostgresProject
-
-BOTS = {"support": 230, "sales": 40}
-CHATBOTS = {"website": 120}
-
-
-def test_the_database_becomes_what_the_apis_have(
-    make_world: MakeWorld, simulate: Simulate, project: PostgresProject
-) -> None:
-    world = make_world(bots=BOTS, chatbots=CHATBOTS)
-    upstream = simulate(world)
-    project.configure(upstream)
-    assert project.sync().complete
-    assert_equal_to_truth(project, world)
-    counts = project.counts()
-    upstream.clear_log()
-    idle = project.sync()
-    assert idle.complete
-    assert not idle.rows_loaded
-    assert len([logged for logged in upstream.log if logged.bot in BOTS]) <= 2 * len(BOTS)
-    assert project.counts() == counts
-
-
-def test_changes_take_the_place_of_what_was_known(
-    make_world: MakeWorld, simulate: Simulate, project: PostgresProject
-) -> None:
-    world = make_world(bots=BOTS, chatbots=CHATBOTS)
-    project.configure(simulate(world))
-    assert project.sync().complete
-    for _ in range(3):
-        world.advance(timedelta(minutes=20))
-        for name in world.accounts:
-            world.chat(next(iter(world.accounts[name].timeline.rows())).conversation_id)
-            world.begin(name)
-        assert project.sync().complete
-        assert_equal_to_truth(project, world)
+from destinations import (
+    test_changes_take_the_place_of_what_was_known,
+    test_the_warehouse_becomes_what_the_apis_have,
+)

@@ -171,10 +171,10 @@ class Loader:
                     source.SOURCES[name](batch, cursors), loader_file_format="parquet"
                 )
                 loaded.raise_on_failed_jobs()
+                self._assert_ours(loaded.loads_ids)
                 signals.raise_if_signalled()
         except (PipelineStepFailed, SignalReceivedException, OSError) as failed:
             raise self._translated(failed) from failed
-        self._assert_ours(loaded.loads_ids)
         self.cursors = furthest(self.cursors, cursors_in(self._pipeline.state))
 
     def _assert_ours(self, loads: "Sequence[str]") -> None:

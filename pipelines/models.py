@@ -53,36 +53,23 @@ def project_dir() -> Path:
 
 
 def build(
-    warehouse: Place,
+    where: Place | Engine,
     work: Path,
     *,
     zone: str = "UTC",
     full_refresh: bool = False,
     tests: bool = False,
 ) -> Built:
-    """Build seeds and models, and run the data tests when asked.
+    """Build seeds and models of a warehouse, and run the data tests when asked.
 
     Everything that dbt writes goes to `work / "dbt"`. Midnight in `zone` ends a day.
 
     Raises:
         ModelsFailed: names each failed model or test, with dbt's message in one line.
     """
-    engine = _engine(warehouse)
-    return build_on(engine, work, zone=zone, full_refresh=full_refresh, tests=tests)
-
-
-def build_on(
-    engine: Engine,
-    work: Path,
-    *,
-    zone: str = "UTC",
-    full_refresh: bool = False,
-    tests: bool = False,
-) -> Built:
-    """Build likewise on any target of the profile."""
     started = time.monotonic()
     chosen = _selection(tests, full_refresh)
-    results = _results(invoke_on(engine, "build", work, chosen, zone=zone))
+    results = _results(invoke("build", where, work, chosen, zone=zone))
     kinds = Counter(result.node.resource_type.value for result in results)
     return Built(
         models=kinds["model"],
@@ -123,25 +110,14 @@ def document(warehouse: Place, work: Path, to: Path, *, zone: str = "UTC") -> No
 
 def invoke(
     command: str,
-    warehouse: Place,
+    where: Place | Engine,
     work: Path,
     arguments: Sequence[str] = (),
     *,
     zone: str = "UTC",
 ) -> dbtRunnerResult:
-    """Run one dbt command on the warehouse, and let go of the file whatever comes of it."""
-    return invoke_on(_engine(warehouse), command, work, arguments, zone=zone)
-
-
-def invoke_on(
-    engine: Engine,
-    command: str,
-    work: Path,
-    arguments: Sequence[str] = (),
-    *,
-    zone: str = "UTC",
-) -> dbtRunnerResult:
-    """Run one dbt command on any target of the profile."""
+    """Run one dbt command on a warehouse, and let go of it whatever comes of it."""
+    engine = where if isinstance(where, Engine) else _engine(where)
     scratch = work / "dbt"
     return run(engine, command, arguments, project=project_dir(), scratch=scratch, zone=zone)
 

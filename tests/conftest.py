@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from engines.spark import Spark
     from playwright.sync_api import Browser
+    from postgres.server import Server
 
 # Found failures are printed; nothing is timed, and nothing is kept between runs.
 settings.register_profile("convoy", deadline=None, database=None, max_examples=50)
@@ -72,6 +73,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server for all tests of a run; required where CONVOY_POSTGRES says so."""
+    required = os.environ.get("CONVOY_POSTGRES") == "required"
+    if not required:
+        for module in ("psycopg2", "adbc_driver_postgresql"):
+            pytest.importorskip(module, reason="the extra `postgres` is not installed")
+    from postgres import server as own  # noqa: PLC0415 - of an extra
+
+    if not (required or own.program("initdb")):
+        pytest.skip("no PostgreSQL server; install postgresql to run this")
+    with own.running() as found:
+        yield found
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def build(lake: Lake, remote: str, work: Path, *, zone: str = "UTC") -> models.B
     """
     show(lake, remote)
     variables = {"CONVOY_SPARK_REMOTE": remote, "CONVOY_SPARK_MARTS": str(lake.folder / "marts")}
-    return models.build_on(Engine("spark", variables), work, zone=zone)
+    return models.build(Engine("spark", variables), work, zone=zone)
 
 
 def show(lake: Lake, remote: str) -> None:

@@ -2,22 +2,12 @@
 
 from collections.abc import Mapping
 
-from pipelines.postgres.server import Server
+from pipelines.postgres.server import OPTIONS, Server
 
 TARGET = "postgres"
 # Two builds of a mart are apart by a rename, which waits for those who read it, and lets others
 # wait that long.
 _WAIT = "-c lock_timeout=10s"
-_OF_LIBPQ = {
-    "channel_binding": "PGCHANNELBINDING",
-    "sslcert": "PGSSLCERT",
-    "sslcrl": "PGSSLCRL",
-    "sslkey": "PGSSLKEY",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-}
-"""Options of an address, by the variables that libpq reads where a profile does not name them."""
 
 
 def variables(server: Server) -> Mapping[str, str]:
@@ -29,6 +19,6 @@ def variables(server: Server) -> Mapping[str, str]:
         "CONVOY_POSTGRES_USER": server.username,
         "CONVOY_POSTGRES_PASSWORD": password,
         "CONVOY_POSTGRES_DATABASE": server.database,
-        **{_OF_LIBPQ[name]: value for name, value in server.options if name in _OF_LIBPQ},
+        **{OPTIONS[name]: value for name, value in server.options},
         "PGOPTIONS": f"{dict(server.options).get('options', '')} {_WAIT}".strip(),
     }

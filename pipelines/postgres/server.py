@@ -8,17 +8,17 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 FIELDS = ("host", "port", "username", "password", "database", "connect_timeout")
 """What a table of credentials may hold."""
 OPTIONS = {
-    "channel_binding",
-    "connect_timeout",
-    "options",
-    "sslcert",
-    "sslcrl",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "target_session_attrs",
+    "channel_binding": "PGCHANNELBINDING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "options": "PGOPTIONS",
+    "sslcert": "PGSSLCERT",
+    "sslcrl": "PGSSLCRL",
+    "sslkey": "PGSSLKEY",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
-"""What an address may hold behind its `?`: libpq's, none of them a secret."""
+"""What an address may hold behind its `?`, none of it a secret, and libpq's variables of it."""
 _SCHEMES = ("postgresql", "postgres")
 _WRONG = 'is no address; write it like "postgresql://user:password@host:5432/database"'
 
@@ -63,7 +63,7 @@ def of_text(value: object) -> Mapping[str, object]:
     if parts.scheme not in _SCHEMES:
         raise ValueError(_WRONG)
     options = parse_qsl(parts.query)
-    if unknown := sorted({name for name, _ in options} - OPTIONS):
+    if unknown := sorted({name for name, _ in options} - OPTIONS.keys()):
         raise ValueError(f"bears {', '.join(unknown)} behind its ?; take that out")
     found = {
         "host": parts.hostname,

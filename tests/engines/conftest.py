@@ -14,6 +14,8 @@ from engines.history import Stage, lived
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from postgres.server import Server
+
     from engines.postgres import Postgres
     from engines.spark import Spark
 
@@ -30,17 +32,11 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server; required where CONVOY_POSTGRES says so."""
-    required = os.environ.get("CONVOY_POSTGRES") == "required"
-    if not required:
-        pytest.importorskip("psycopg2", reason="the extra `postgres` is not installed")
-    from engines import postgres as engine  # noqa: PLC0415 - of an extra
+def postgres(server: Server) -> Postgres:
+    """A database that nothing was loaded into."""
+    from engines.postgres import Postgres  # noqa: PLC0415 - of an extra
 
-    if not (required or engine.program("initdb")):
-        pytest.skip("no PostgreSQL server; install postgresql to run this")
-    with engine.server() as running:
-        yield running
+    return Postgres(server, "engines")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def test_marts_are_duckdbs_from_nothing_on_top_and_anew(
     for stage in history:
         postgres.load(stage.warehouse, tmp_path)
         is_first = stage is history[0]
-        models.build_on(postgres.engine, tmp_path, zone=ZONE, full_refresh=is_first, tests=True)
+        models.build(postgres.engine, tmp_path, zone=ZONE, full_refresh=is_first, tests=True)
         assert_same(postgres.marts(), stage.marts)
-    models.build_on(postgres.engine, tmp_path, zone=ZONE, full_refresh=True)
+    models.build(postgres.engine, tmp_path, zone=ZONE, full_refresh=True)
     assert_same(postgres.marts(), stage.marts)

@@ -30,5 +30,5 @@ def test_marts_of_apache_spark_are_duckdbs(
 def assert_models_same(spark: Spark, stage: Stage, folder: Path) -> None:
     spark.load(stage.warehouse, folder / "loaded")
     for tests in (True, False):  # the second takes the place of the first
-        models.build_on(spark.engine, folder, zone=ZONE, full_refresh=True, tests=tests)
+        models.build(spark.engine, folder, zone=ZONE, full_refresh=True, tests=tests)
         assert_same(spark.marts(), stage.marts)

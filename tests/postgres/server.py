@@ -57,6 +57,13 @@ class Server:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     @contextmanager
+    def reading(self, database: str, table: str) -> Iterator[None]:
+        """Read a table in a transaction that does not end before the block does."""
+        with self._opened(database) as connection, connection.cursor() as cursor:
+            cursor.execute(f"begin; select count(*) from {table}")
+            yield
+
+    @contextmanager
     def _opened(self, database: str) -> Iterator[Any]:
         place = self.address(database)
         place |= {"user": place.pop("username"), "dbname": place.pop("database")}

@@ -177,6 +177,37 @@ def test_a_user_without_rights_is_told_before_anything_is_written(
     assert found.mend == f"grant it create on database {project.database}"
 
 
+def test_a_user_whose_own_the_schemas_are_needs_no_right_to_make_any(
+    make_world: MakeWorld, simulate: Simulate, project: PostgresProject
+) -> None:
+    project.configure(simulate(make_world(bots={"support": 3})))
+    password = PASSWORD.replace("'", "''")
+    project.server.ask("postgres", f"create role tenant login password '{password}'")
+    for schema in ("chat", "chat_staging", "staging", "intermediate", "marts"):
+        project.server.ask(project.database, f"create schema {schema} authorization tenant")
+    config = project.folder / ".dlt" / "config.toml"
+    text = config.read_text(encoding="utf-8").replace('"convoy"', '"tenant"')
+    config.write_text(text, encoding="utf-8")
+    assert check_warehouse(project.settings()).ok
+    assert run(project, "-m", "pipelines", "sync").returncode == 0
+
+
+@pytest.mark.long
+def test_who_reads_a_mart_for_long_fails_the_build_and_stops_nobody_for_good(
+    make_world: MakeWorld, simulate: Simulate, project: PostgresProject
+) -> None:
+    world = make_world(bots={"support": 3})
+    project.configure(simulate(world))
+    assert run(project, "-m", "pipelines", "sync").returncode == 0
+    world.advance(timedelta(minutes=3))
+    world.begin("support")
+    with project.server.reading(project.database, "marts.credit_spend_daily"):
+        waited = run(project, "-m", "pipelines", "sync")
+    assert (waited.returncode, "lock timeout" in waited.stderr) == (1, True), waited.stderr
+    assert run(project, "-m", "pipelines", "sync").returncode == 0
+    assert len(project.rows("from marts.conversations")) == 4
+
+
 def test_a_first_sync_that_died_before_its_indexes_has_them_after_the_next(
     make_world: MakeWorld,
     simulate: Simulate,

@@ -23,7 +23,7 @@ BOTS = {"gptbots": "[sources.gptbots.bots]", "okchat": "[sources.okchat.chatbots
 """Where each source's bots are configured."""
 
 _OKCHAT_LOOKBACK = timedelta(hours=1)
-_WINDOWS_AHEAD = 10  # more than connections: towards the end some windows are done before others
+_WINDOWS_AHEAD = 12  # more than connections: towards the end some windows are done before others
 _ROWS_AHEAD = 200_000
 _SMALLEST_WINDOW = 1_000
 

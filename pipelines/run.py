@@ -1,5 +1,6 @@
 """One run over some bots: reads them side by side, loads what is new chunk by chunk."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -42,6 +43,8 @@ CHUNK_ROWS = READY_ROWS
 """Rows that are looked at and put aside, or loaded, at once."""
 CHUNK_SECONDS = 30.0
 """A commit at least so often, where rows come slowly."""
+SLOW_SECONDS = 5.0
+"""Several times what a load of a chunk takes: one that was waited for as long is loaded at once."""
 
 T = TypeVar("T")
 Tell = Callable[[Outcome], None]
@@ -149,10 +152,13 @@ class Run:
     def _keep_ready(self, keeper: Keeper) -> bool:
         """Wait for what is ready and hand it over; False where there was nothing any more."""
         self.stored.let_go()
+        began = time.monotonic()
         taken = self._reader.take(CHUNK_ROWS, CHUNK_SECONDS, self.progress)
+        # There is time to load what comes slowly, and a run that dies should lose little of it.
+        slow = time.monotonic() - began >= SLOW_SECONDS
         for chunk in chunks(taken):
             self.keep(chunk, keeper)
-        for source in [source for source, spool in self._spools.items() if spool.is_due]:
+        for source in [source for source, spool in self._spools.items() if slow or spool.is_due]:
             self.flush(source)
         return bool(taken)  # gone from memory before the next is waited for
 
@@ -199,9 +205,6 @@ class Run:
             spool.add(fresh, cursors)
         except OSError as failed:
             raise translated(failed, self.settings.warehouse) from failed
-        # Fewer than there might be: they come slowly, and a run that dies should lose little.
-        if spool.is_due or len(fresh.conversations) < CHUNK_ROWS // 2:
-            self.flush(source)
 
     def flush(self, source: str) -> None:
         """Load what was put aside."""

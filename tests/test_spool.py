@@ -107,7 +107,7 @@ def test_no_certificate_is_loaded_ahead_of_its_rows(
     project.configure(simulate(make_world(bots={"support": 130}, chatbots={"website": 500})))
     monkeypatch.setattr("pipelines.run.CHUNK_ROWS", 600)
     monkeypatch.setattr("pipelines.reader.READY_ROWS", 600)
-    monkeypatch.setattr("pipelines.run.SPOOLED_ROWS", 100)
+    monkeypatch.setattr("pipelines.run.SPOOLED_ROWS", 200)
     in_order, take, load = chunk.chunks, Reader.take, Loader.load
     monkeypatch.setattr(
         "pipelines.run.chunks",

@@ -175,7 +175,7 @@ def _sync(configured: settings.Settings) -> Outcome:
 
 def _show(title: str, warehouse: Path, sql: str) -> None:
     rows = query.run(warehouse, sql)
-    output.out.print(output.table(rows.column_names, output.cells(rows), title))
+    output.out.print(output.table(rows.column_names, query.cells(rows), title))
 
 
 def _next(command: Path, warehouse: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import msgspec
 import pyarrow as pa
@@ -201,16 +201,10 @@ def say(text: str) -> None:
     out.print(Text(text))
 
 
-def cells(rows: pa.Table) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of an Arrow table."""
-    for batch in rows.to_batches():
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
 def rows(found: pa.Table, form: str, to: Path | None) -> None:
     """Write a query's rows as table, csv, json or parquet, to a file or standard output."""
     if form == "table" and to is None:
-        out.print(table(found.column_names, cells(found)))
+        out.print(table(found.column_names, query.cells(found)))
         out.print(Text(f"{len(found):,} row{'' if len(found) == 1 else 's'}"))
         return
     if to is None and sys.stdout.isatty():
@@ -218,9 +212,7 @@ def rows(found: pa.Table, form: str, to: Path | None) -> None:
         _write_text(found, form, shown)
         sys.stdout.write(shown.getvalue().translate(_UNPRINTABLE))
         return
-    if to:
-        to.parent.mkdir(parents=True, exist_ok=True)
-    with to.open("wb") if to else nullcontext(sys.stdout.buffer) as stream:
+    with _written(to) if to else nullcontext(sys.stdout.buffer) as stream:
         if form == "parquet":
             query.write_parquet(found, stream)
             return
@@ -230,9 +222,23 @@ def rows(found: pa.Table, form: str, to: Path | None) -> None:
         text.detach()
 
 
+@contextmanager
+def _written(to: Path) -> Iterator[BinaryIO]:
+    """Write a file that takes the place of another when it is whole."""
+    file = to.resolve()  # the file that a link leads to, not the link
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.new")
+    try:
+        with aside.open("wb") as stream:
+            yield stream
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def _write_text(found: pa.Table, form: str, to: IO[str]) -> None:
     if form == "table":
-        Console(file=to, width=10_000).print(table(found.column_names, cells(found)))
+        Console(file=to, width=10_000).print(table(found.column_names, query.cells(found)))
     else:
         (query.write_csv if form == "csv" else query.write_json)(found, to)
 

@@ -123,6 +123,19 @@ def _statements(connection: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.
         raise QueryFailed(str(error).strip()) from None
 
 
+def cells(table: pa.Table) -> Iterator[tuple[object, ...]]:
+    """Yield the rows, in values of Python.
+
+    Raises:
+        QueryFailed: a date is none of Python's.
+    """
+    try:
+        for batch in table.to_batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    except (OverflowError, ValueError):
+        raise QueryFailed(_NO_DATE) from None
+
+
 def write_csv(table: pa.Table, to: IO[str]) -> None:
     """Write RFC 4180 CSV with a header; null is an empty field, instants are ISO 8601.
 
@@ -131,9 +144,7 @@ def write_csv(table: pa.Table, to: IO[str]) -> None:
     spreadsheet splits at: it reads quotes only where a field begins.
     """
     to.write(_line(table.column_names))
-    for batch in table.to_batches():
-        rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        to.writelines(map(_line, rows))
+    to.writelines(map(_line, cells(table)))
 
 
 def _line(row: Iterable[object]) -> str:
@@ -150,7 +161,8 @@ def _field(value: object) -> str:
 
 def write_json(table: pa.Table, to: IO[str]) -> None:
     """Write one array of objects, decimals as exact numbers."""
-    to.write(_ENCODER.encode(table.to_pylist()).decode() + "\n")
+    rows = [dict(zip(table.column_names, row, strict=True)) for row in cells(table)]
+    to.write(_ENCODER.encode(rows).decode() + "\n")
 
 
 def write_parquet(table: pa.Table, to: BinaryIO) -> None:
@@ -168,6 +180,9 @@ def text(value: object) -> str:
     return encoded.strip('"')
 
 
+_NO_DATE = (
+    "a date is infinite or not in the years 1 to 9999; cast it to varchar, or use --format parquet"
+)
 _ONLY_ROWS = "select * from (\n{}\n) as asked"
 _NO_TEXT = (int, float, Decimal, date, NoneType)
 # What is not seen may stand before a formula; a bullet behind a line break is none. What splits is

@@ -489,6 +489,18 @@ def test_a_query_is_one_statement(synced: Project, sql: str) -> None:
     assert synced.warehouse.exists()
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_a_date_that_none_of_ours_can_be_is_told(synced: Project, form: str) -> None:
+    (synced.folder / "kept").write_text("as it was", encoding="utf-8")
+    sql = "from (values (now()), ('infinity'::timestamptz)) as t (found)"
+    for to in ((), ("-o", "kept")):
+        done = convoy("query", "-f", form, *to, sql)
+        assert (done.returncode, "cast it to varchar" in done.stderr) == (2, True), done.stderr
+        assert one_sentence(done.stderr)
+    assert (synced.folder / "kept").read_text(encoding="utf-8") == "as it was"
+    assert not [*synced.folder.glob(".kept*")]
+
+
 def test_a_query_before_the_first_sync_says_what_to_do(project: Project) -> None:
     done = convoy("query", "select 1")
 

@@ -31,7 +31,7 @@ _DEFAULTS = {
     "LOAD__DELETE_COMPLETED_JOBS": "true",  # loaded files are not kept
     "LOAD__WORKERS": "2",  # more files at once only take memory
 }
-_SPARING = ("set threads = 1", "set memory_limit = '128MB'")
+_SPARING = ("set threads = 1", "set memory_limit = '64MB'")
 """How DuckDB appends files of narrow rows: two at once, each as fast as with all cores.
 
 Row groups that are ready go to the disk, where it would keep some hundred MB of them otherwise.

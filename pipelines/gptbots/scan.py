@@ -170,7 +170,10 @@ class Scan:
         for cut in (self.server.settled, self.server.settled + 2 * margin):
             # Not nearer to an end: what is settled grows with each request.
             if window.start + margin <= cut <= window.end - margin:
-                return window.split_at(cut)
+                parts = window.split_at(cut)
+                if max(attempt.first.times, default=cut) < cut:
+                    self._firsts[parts[0]] = attempt.first  # the first page of both, it seems
+                return parts
         if attempt.moving:
             return _cut_by(attempt.first, window)
         pages, usual = await self._last_page(attempt), self._usual_pages(attempt)

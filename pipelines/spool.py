@@ -44,6 +44,7 @@ class Spool:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self._folder = folder
+        self._memory = duckdb.connect()
         self.rows: Counter[str] = Counter()
         self._newest: dict[str, pa.Table] = {}
         self._hashes: list[pa.ChunkedArray] = []
@@ -54,7 +55,7 @@ class Spool:
 
     def holds(self, ids: pa.ChunkedArray) -> bool:
         """Tell whether any of these conversations was put aside; seldom so though none was."""
-        wanted = _hashes(ids).combine_chunks()
+        wanted = self._hashed(ids).combine_chunks()
         return any(pc.any(pc.is_in(held, wanted)).as_py() for held in self._hashes)
 
     @property
@@ -65,7 +66,7 @@ class Spool:
 
     def add(self, fresh: News, cursors: Mapping[str, Cursor]) -> None:
         """Put rows aside; of each bot the one that moves its cursor stays out of the files."""
-        self._hashes.append(_hashes(fresh.conversations["conversation_id"]))
+        self._hashes.append(self._hashed(fresh.conversations["conversation_id"]))
         for bot, rows in by_bot(fresh.conversations).items():
             before = self._newest.get(bot, rows.slice(0, 0))
             self._newest[bot], rest = split(pa.concat_tables([before, rows]), cursors[bot])
@@ -90,7 +91,15 @@ class Spool:
         for writer in self._writers.values():
             with suppress(OSError):  # of a full disk, which was told when it was found
                 writer.close()
+        self._memory.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _hashed(self, ids: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return a number for each id: a fifth of the memory, and of the time to look it up."""
+        self._memory.register("read", pa.table({"id": ids}))
+        found = self._memory.execute("select hash(id) as hash from read").to_arrow_table()
+        self._memory.unregister("read")
+        return found["hash"]
 
     def _write(self, table: tables.Table, rows: pa.Table) -> None:
         if not len(rows):
@@ -111,10 +120,3 @@ def _longest(rows: pa.Table) -> int:
     """Return the bytes that the texts of a row have at most."""
     texts = [column for column in rows.columns if pa.types.is_string(column.type)]
     return sum(pc.max(pc.binary_length(column)).as_py() or 0 for column in texts)
-
-
-def _hashes(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a number for each id: a fifth of the memory, and of the time to look it up."""
-    with duckdb.connect() as memory:
-        memory.register("read", pa.table({"id": ids}))
-        return memory.execute("select hash(id) as hash from read").to_arrow_table()["hash"]

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PHASES = [
-    "start", "read", *["extract", "normalize"] * 3, *["load"] * 5, *["models"] * 4,
-    *["publish"] * 3,
+    "start", "read", *["extract", "normalize"] * 4, *["load"] * 6, *["models"] * 2,
+    *["publish"] * 2,
 ]  # fmt: skip
 """Where twenty kills are aimed at."""
 PROJECTS = 10

@@ -45,4 +45,4 @@ def test_some_steps() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_many_steps() -> None:
-    play(OnPostgres if ASKED else seed(2)(OnPostgres), int(ASKED or 280))
+    play(OnPostgres if ASKED else seed(2)(OnPostgres), int(ASKED or 120))

@@ -4,12 +4,12 @@ import io
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
@@ -207,40 +207,27 @@ def rows(found: pa.Table, form: str, to: Path | None) -> None:
         out.print(table(found.column_names, query.cells(found)))
         out.print(Text(f"{len(found):,} row{'' if len(found) == 1 else 's'}"))
         return
-    if to is None and sys.stdout.isatty():
-        shown = io.StringIO()
-        _write_text(found, form, shown)
-        sys.stdout.write(shown.getvalue().translate(_UNPRINTABLE))
-        return
-    with _written(to) if to else nullcontext(sys.stdout.buffer) as stream:
-        if form == "parquet":
-            query.write_parquet(found, stream)
-            return
-        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-        _write_text(found, form, text)
-        text.flush()
-        text.detach()
+    written = io.BytesIO()  # all of it, before a file that is there is opened
+    if form == "parquet":
+        query.write_parquet(found, written)
+    else:
+        written.write(_text(found, form).encode())
+    if to:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(written.getbuffer())
+    elif form != "parquet" and sys.stdout.isatty():
+        sys.stdout.write(written.getvalue().decode().translate(_UNPRINTABLE))
+    else:
+        sys.stdout.buffer.write(written.getbuffer())
 
 
-@contextmanager
-def _written(to: Path) -> Iterator[BinaryIO]:
-    """Write a file that takes the place of another when it is whole."""
-    file = to.resolve()  # the file that a link leads to, not the link
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.new")
-    try:
-        with aside.open("wb") as stream:
-            yield stream
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _write_text(found: pa.Table, form: str, to: IO[str]) -> None:
+def _text(found: pa.Table, form: str) -> str:
+    to = io.StringIO()
     if form == "table":
         Console(file=to, width=10_000).print(table(found.column_names, query.cells(found)))
     else:
         (query.write_csv if form == "csv" else query.write_json)(found, to)
+    return to.getvalue()
 
 
 class _Lines:

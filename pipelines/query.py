@@ -127,7 +127,7 @@ def cells(table: pa.Table) -> Iterator[tuple[object, ...]]:
     """Yield the rows, in values of Python.
 
     Raises:
-        QueryFailed: a date is none of Python's.
+        QueryFailed: a date is none that Python has.
     """
     try:
         for batch in table.to_batches():
@@ -181,7 +181,8 @@ def text(value: object) -> str:
 
 
 _NO_DATE = (
-    "a date is infinite or not in the years 1 to 9999; cast it to varchar, or use --format parquet"
+    "a date is infinite, not in the years 1 to 9999 or finer than a microsecond; "
+    "cast it to varchar, or use --format parquet"
 )
 _ONLY_ROWS = "select * from (\n{}\n) as asked"
 _NO_TEXT = (int, float, Decimal, date, NoneType)

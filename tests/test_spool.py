@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from project import assert_equal_to_truth
 
 from pipelines import chunk
 from pipelines.cursor import Cursor
@@ -128,3 +129,72 @@ def test_no_certificate_is_loaded_ahead_of_its_rows(
     monkeypatch.setattr(Loader, "load", noted)
     assert project.sync().complete
     assert loaded == [("gptbots", {"gptbots"}), ("okchat", {"okchat"})]
+
+
+def test_no_certificate_is_loaded_ahead_of_its_rows_either_within_a_source(
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bot that is new is put aside when the news of one that is known are loaded."""
+    world = make_world(bots={"known": 130, "new": 500})
+    upstream = simulate(world)
+    project.configure(upstream, bots=["known"])
+    assert project.sync().complete
+    world.advance(timedelta(minutes=3))
+    world.begin("known")
+    project.configure(upstream)
+    take, load = Reader.take, Loader.load
+    monkeypatch.setattr(
+        "pipelines.run.chunks",
+        lambda taken: [
+            chunk.Chunk(
+                "gptbots", [(name.bot, reading) for name, reading in taken if name.bot == bot]
+            )
+            for bot in ("new", "known")
+            if taken
+        ],
+    )
+    loaded: list[set[str]] = []
+
+    def take_all(reader: Reader, *given: Any) -> Any:  # noqa: ANN401 - as it is
+        time.sleep(2)  # both are ready by then
+        return take(reader, *given)
+
+    def noted(loader: Loader, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        certificates = batch.rest.get("sync_windows")
+        loaded.append(set(certificates["bot"].to_pylist()) if certificates else set())
+        load(loader, name, batch, cursors)
+
+    monkeypatch.setattr(Reader, "take", take_all)
+    monkeypatch.setattr(Loader, "load", noted)
+    assert project.sync().complete
+    assert loaded == [{"new"}, {"known"}]
+
+
+@pytest.mark.parametrize("slow", [0.0, 1e9])
+def test_what_comes_slowly_is_loaded_while_more_is_read(
+    project: Project,
+    make_world: MakeWorld,
+    simulate: Simulate,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: float,
+) -> None:
+    world = make_world(bots={"support": 1500})
+    project.configure(simulate(world))
+    for name, value in (("CHUNK_ROWS", 400), ("SLOW_SECONDS", slow)):
+        monkeypatch.setattr(f"pipelines.run.{name}", value)
+    monkeypatch.setattr("pipelines.reader.READY_ROWS", 400)
+    monkeypatch.setattr("pipelines.jobs.WINDOW_ROWS", 300)
+    monkeypatch.setattr("pipelines.jobs._SMALLEST_WINDOW", 300)
+    count, load = [], Loader.load
+
+    def counted(loader: Loader, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        count.append(name)
+        load(loader, name, batch, cursors)
+
+    monkeypatch.setattr(Loader, "load", counted)
+    assert project.sync().complete
+    assert_equal_to_truth(project, world)
+    assert (len(count) == 1) is bool(slow)

@@ -17,7 +17,7 @@ from math import ceil
 from pipelines.errors import NotCertified
 from pipelines.gptbots.api import LARGEST_PAGE, Page
 from pipelines.gptbots.attempt import Attempt
-from pipelines.gptbots.server import MARGIN, Ask, Server
+from pipelines.gptbots.server import MARGIN, Ask, Server, settled_by
 from pipelines.gptbots.windows import Window, instant, milliseconds
 from pipelines.reading import Reading
 
@@ -43,6 +43,16 @@ def _cut_by(page: Page, window: Window) -> list[Window]:
     cut = times[len(times) // 10 if newest_first else -len(times) // 10]
     parts = window.split_at(cut) if times[0] < times[-1] else window.split_at(cut - 1, cut + 2)
     return parts if len(parts) > 1 else window.split(2)
+
+
+def _is_first_before(cut: int, page: Page) -> bool:
+    """Tell whether page 1 of a window is that of its part before a cut as well, with its total.
+
+    So it is where the list is newest first and begins before the cut, and what was before the cut
+    was already past when the page was sent: nothing has entered since.
+    """
+    newest_first = page.times == sorted(page.times, reverse=True)
+    return newest_first and page.times[:1] < [cut] and cut <= settled_by(page)
 
 
 class Scan:
@@ -171,8 +181,8 @@ class Scan:
             # Not nearer to an end: what is settled grows with each request.
             if window.start + margin <= cut <= window.end - margin:
                 parts = window.split_at(cut)
-                if max(attempt.first.times, default=cut) < cut:
-                    self._firsts[parts[0]] = attempt.first  # the first page of both, it seems
+                if _is_first_before(cut, attempt.first):
+                    self._firsts[parts[0]] = attempt.first
                 return parts
         if attempt.moving:
             return _cut_by(attempt.first, window)

@@ -65,7 +65,7 @@ class Server:
         page = await self._ask(*window.asked, number, size)
         server_at = page.server_at or page.at
         self.now = max(self.now, milliseconds(server_at))
-        self.settled = max(self.settled, milliseconds(min(page.at, server_at) - MARGIN))
+        self.settled = max(self.settled, settled_by(page))
         self.counts_windows |= page.total is not None and page.total > page.received
         self.largest_page = max(self.largest_page, page.received)
         self.spent[window] += 1
@@ -123,6 +123,11 @@ class Server:
         while (await self.page(window, least + 1)).received:
             least *= 2
         return least
+
+
+def settled_by(page: Page) -> int:
+    """Return the instant (ms) up to which the server's time was past when it sent a page."""
+    return milliseconds(min(page.at, page.server_at or page.at) - MARGIN)
 
 
 def _shown(page: Page, number: int, size: int, expected: int) -> Count:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import truth
@@ -200,6 +201,61 @@ def test_the_certificate_says_what_was_asked_and_counted(
     # its pages and page 1 again, what is not by one request.
     assert found.requests + 1 + sum(c.requests for c in later if c) == len(upstream.log)
     assert found.started_at <= found.finished_at
+
+
+@pytest.mark.parametrize(
+    ("order", "recent", "pages"),
+    [
+        ("newest_first", 0, "3 2 1"),  # the first look was at its first page
+        ("newest_first", 5, "1 3 2 1"),  # at a page with later ones
+        ("oldest_first", 5, "1 3 2 1"),  # at its first page, but the total was another
+    ],
+)
+def test_a_first_page_is_asked_for_once_where_it_is_that_of_the_past(
+    simulate: Simulate, order: Literal["newest_first", "oldest_first"], recent: int, pages: str
+) -> None:
+    now = datetime.now(UTC)
+    world = World.seeded(7, bots={"support": 250}, now=now - timedelta(hours=1))
+    world.advance(timedelta(minutes=58), activity=False)
+    for _ in range(recent):
+        world.begin("support")
+    upstream = simulate(world, Knobs(order=order))
+    readings = scan(upstream, window_rows=1000)
+    assert versions(readings) == wanted(world)
+    of_past = next(r.certificate for r in readings if r.certificate)
+    assert of_past.total_before == of_past.total_after == of_past.distinct_rows == 250
+    whole, *others = upstream.log
+    asked = [r.params["page"] for r in others if r.params["end_time"] != whole.params["end_time"]]
+    assert " ".join(asked) == pages
+
+
+@pytest.mark.parametrize("rows", [100, 250])
+@pytest.mark.parametrize(("behind", "waits"), [(0, 600), (240, 90), (240, 600)])
+def test_what_begins_after_a_slow_first_look_is_read(
+    simulate: Simulate, rows: int, behind: int, waits: int
+) -> None:
+    """The server's clock is behind ours by so many seconds; the second answer takes so many."""
+    now = datetime.now(UTC) - timedelta(hours=2)
+    world = World.seeded(7, bots={"support": rows}, now=now - timedelta(minutes=30))
+    world.advance(now - world.now, activity=False)
+    requests: list[int] = []
+    readings: list[Reading] = []
+
+    async def run(api: GptbotsApi) -> None:
+        async def ask(start: int, end: int, number: int, size: int = 100) -> Page:
+            requests.append(number)
+            if len(requests) == 2:
+                world.advance(timedelta(seconds=1), activity=False)
+                world.begin("support")
+                world.advance(timedelta(seconds=waits - 1), activity=False)
+            page = await api.page(start, end, number, size)
+            return replace(page, at=world.now + timedelta(seconds=behind), server_at=None)
+
+        readings.extend([reading async for reading in Scan(ask).read(START, world.now)])
+
+    with_gptbots(simulate(world), "support", run)
+    assert versions(readings) == wanted(world)
+    assert all(r.certificate and r.certificate.requests for r in readings)
 
 
 @pytest.mark.parametrize("seconds", [-60, -20, 20, 60])

@@ -98,6 +98,25 @@ def test_what_was_put_aside_is_known(tmp_path: Path) -> None:
     assert not spool.holds(others)
 
 
+def certificates_loaded(patched: pytest.MonkeyPatch) -> list[tuple[str, set[str]]]:
+    """Read all before anything is taken; note of each load its source, and whose certificates."""
+    take, load = Reader.take, Loader.load
+    loaded: list[tuple[str, set[str]]] = []
+
+    def take_all(reader: Reader, *given: Any) -> Any:  # noqa: ANN401 - as it is
+        time.sleep(2)  # all are ready by then
+        return take(reader, *given)
+
+    def noted(loader: Loader, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
+        certificates = batch.rest.get("sync_windows")
+        loaded.append((name, set(certificates["bot"].to_pylist()) if certificates else set()))
+        load(loader, name, batch, cursors)
+
+    patched.setattr(Reader, "take", take_all)
+    patched.setattr(Loader, "load", noted)
+    return loaded
+
+
 def test_no_certificate_is_loaded_ahead_of_its_rows(
     project: Project,
     make_world: MakeWorld,
@@ -109,26 +128,13 @@ def test_no_certificate_is_loaded_ahead_of_its_rows(
     monkeypatch.setattr("pipelines.run.CHUNK_ROWS", 600)
     monkeypatch.setattr("pipelines.reader.READY_ROWS", 600)
     monkeypatch.setattr("pipelines.run.SPOOLED_ROWS", 200)
-    in_order, take, load = chunk.chunks, Reader.take, Loader.load
+    in_order, loaded = chunk.chunks, certificates_loaded(monkeypatch)
     monkeypatch.setattr(
         "pipelines.run.chunks",
         lambda taken: sorted(in_order(taken), key=lambda chunk: chunk.source, reverse=True),
     )
-    loaded = []
-
-    def take_all(reader: Reader, *given: Any) -> Any:  # noqa: ANN401 - as it is
-        time.sleep(2)  # both are ready by then
-        return take(reader, *given)
-
-    def noted(loader: Loader, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
-        certificates = batch.rest.get("sync_windows")
-        loaded.append((name, set(certificates["source"].to_pylist()) if certificates else set()))
-        load(loader, name, batch, cursors)
-
-    monkeypatch.setattr(Reader, "take", take_all)
-    monkeypatch.setattr(Loader, "load", noted)
     assert project.sync().complete
-    assert loaded == [("gptbots", {"gptbots"}), ("okchat", {"okchat"})]
+    assert loaded == [("gptbots", {"support"}), ("okchat", {"website"})]
 
 
 def test_no_certificate_is_loaded_ahead_of_its_rows_either_within_a_source(
@@ -145,7 +151,7 @@ def test_no_certificate_is_loaded_ahead_of_its_rows_either_within_a_source(
     world.advance(timedelta(minutes=3))
     world.begin("known")
     project.configure(upstream)
-    take, load = Reader.take, Loader.load
+    loaded = certificates_loaded(monkeypatch)
     monkeypatch.setattr(
         "pipelines.run.chunks",
         lambda taken: [
@@ -156,21 +162,8 @@ def test_no_certificate_is_loaded_ahead_of_its_rows_either_within_a_source(
             if taken
         ],
     )
-    loaded: list[set[str]] = []
-
-    def take_all(reader: Reader, *given: Any) -> Any:  # noqa: ANN401 - as it is
-        time.sleep(2)  # both are ready by then
-        return take(reader, *given)
-
-    def noted(loader: Loader, name: str, batch: Batch, cursors: Mapping[str, Cursor]) -> None:
-        certificates = batch.rest.get("sync_windows")
-        loaded.append(set(certificates["bot"].to_pylist()) if certificates else set())
-        load(loader, name, batch, cursors)
-
-    monkeypatch.setattr(Reader, "take", take_all)
-    monkeypatch.setattr(Loader, "load", noted)
     assert project.sync().complete
-    assert loaded == [{"new"}, {"known"}]
+    assert loaded == [("gptbots", {"new"}), ("gptbots", {"known"})]
 
 
 @pytest.mark.parametrize("slow", [0.0, 1e9])
